@@ -1,0 +1,1 @@
+"""A declarative desired-state reconciler for virtual machines, in the tradition of BOSH."""

@@ -1,0 +1,1 @@
+"""The outside world behind the ports. Siblings never import each other."""

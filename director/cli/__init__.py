@@ -1,0 +1,1 @@
+"""The ``director`` command: talks HTTP to a director, shows what it says."""

@@ -1,0 +1,28 @@
+"""How a step and a whole walk ended."""
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from director.model.names import StepKey
+from director.model.tree import Tree
+
+
+class End(Enum):
+    DONE = "done"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    """Not begun: a step it needs failed, or its limit was closed by a failure."""
+    CANCELLED = "cancelled"
+    """Not begun: the task was cancelled."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """``started_s`` and ``ended_s`` are seconds since the walk began."""
+
+    step: StepKey
+    end: End
+    started_s: float = 0.0
+    ended_s: float = 0.0
+    error: str = ""
+    result: Tree = field(default_factory=dict)

@@ -1,0 +1,1 @@
+"""Pure: values in, a Plan out. Time, chance, state and used addresses are arguments."""
