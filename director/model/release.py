@@ -32,7 +32,7 @@ class LinkConsumed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A job of a release. ``templates`` maps source (below ``templates/``) to destination (below the job's directory)."""
+    """A job of a release. ``templates`` maps source below ``templates/`` to destination below the job directory."""
 
     name: JobName
     fingerprint: str

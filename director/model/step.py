@@ -245,4 +245,3 @@ Step: TypeAlias = (
     | RecordDeployment
     | ForgetDeployment
 )
-

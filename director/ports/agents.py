@@ -23,7 +23,7 @@ class PackageSource:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AgentSpec:
-    """All an instance is to be. ``instance`` is what goes to /var/vcap/instance and into scripts: id, name, az, …"""
+    """All an instance is to be. ``instance`` is what goes to /var/vcap/instance: id, name, az, …"""
 
     deployment: DeploymentName
     instance: Tree
@@ -134,9 +134,7 @@ class Agents(Protocol):
         """Raises AgentSilent when it has not dialled in by then."""
         ...
 
-    async def await_seen(
-        self, agent: AgentId, is_enough: Callable[[SeenAgent], bool], timeout_s: float
-    ) -> SeenAgent:
+    async def await_seen(self, agent: AgentId, is_enough: Callable[[SeenAgent], bool], timeout_s: float) -> SeenAgent:
         """Waits, pushed by the agent's reports, until ``is_enough``; raises AgentSilent after ``timeout_s``.
 
         ``is_enough`` is asked again at every report and whenever an uptime it may wait for has passed.

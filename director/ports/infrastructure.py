@@ -31,7 +31,7 @@ class Enrolment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmRequest:
-    """``shape`` with every placeholder resolved. ``tags`` go onto the VM where the infrastructure can carry them."""
+    """``shape`` with every placeholder resolved. ``tags`` go onto the VM where it can carry them."""
 
     name: VmName
     instance: InstanceId

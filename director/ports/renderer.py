@@ -1,4 +1,4 @@
-"""Fills job templates: ``*.erb`` as BOSH does (section 8.4), ``*.j2`` with Jinja2, anything else by its ending in the job."""
+"""Fills job templates: ``*.erb`` as BOSH does (section 8.4), ``*.j2`` with Jinja2."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -15,7 +15,7 @@ class TaskLog(Protocol):
     def read(self, task: TaskId, kind: str, offset: int = 0, size_max: int | None = None) -> bytes: ...
 
     async def await_more(self, task: TaskId, kind: str, offset: int, timeout_s: float) -> bool:
-        """Returns True as soon as there is more than ``offset`` bytes, False when the time is over or the log closed."""
+        """True as soon as there are more than ``offset`` bytes, False when the time is over or the log closed."""
         ...
 
     def close(self, task: TaskId) -> None:

@@ -5,7 +5,7 @@ The type names are BOSH's (bosh-director.md 4.4), so that ``bosh tasks`` shows w
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar, TypeAlias, get_args
+from typing import Any, ClassVar, TypeAlias, get_args
 
 from director.model.tree import Tree
 
@@ -158,8 +158,12 @@ def to_tree(request: Request) -> Tree:
 
 def from_tree(task_type: str, tree: Tree) -> Request:
     """The request that ``to_tree`` wrote. Raises KeyError for a task type of no request."""
-    values = {k: tuple(v) if isinstance(v, list) else v for k, v in tree.items()}
-    if isinstance(values.get("overrides"), dict):
-        inner = {k: tuple(v) if isinstance(v, list) else v for k, v in dict(values["overrides"]).items()}
-        values["overrides"] = Overrides(**inner)
-    return _BY_TYPE[task_type](**values)
+    values: dict[str, Any] = _with_tuples(tree)
+    if "overrides" in values:
+        values["overrides"] = Overrides(**_with_tuples(values["overrides"]))
+    request: Request = _BY_TYPE[task_type](**values)
+    return request
+
+
+def _with_tuples(tree: Tree) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in tree.items()}
