@@ -108,7 +108,7 @@ class Migrate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FetchLogs:
-    """``kinds`` of job, agent, system; ``filters`` are globs below each log directory. The reply has blob and digest."""
+    """``kinds`` of job, agent, system; ``filters`` are globs below each log directory. The reply: blob, digest."""
 
     kinds: tuple[str, ...] = ("job",)
     filters: tuple[str, ...] = ()

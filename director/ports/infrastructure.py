@@ -53,7 +53,7 @@ class DiskRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InfrastructureInfo:
-    """``stemcell_formats`` are the formats create_stemcell takes. ``not_enforced`` names limits this machine lets go."""
+    """``stemcell_formats`` are the formats create_stemcell takes. ``not_enforced`` names limits let go here."""
 
     name: str
     stemcell_formats: tuple[str, ...]
