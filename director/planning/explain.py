@@ -1,0 +1,125 @@
+"""A plan in words: what changes and why, every step and what it waits for, what is held back."""
+
+from collections.abc import Iterator
+
+from director.model import step as s
+from director.model.names import StepKey
+from director.model.plan import Move, Plan, PlannedStep
+from director.model.step import Step
+
+MARKS = {
+    Move.CREATE: "+",
+    Move.DELETE: "-",
+    Move.DETACH: "-",
+    Move.RECREATE: "±",
+    Move.UPDATE: "~",
+    Move.RESTART: "~",
+    Move.START: ">",
+    Move.STOP: "x",
+    Move.RUN_ERRAND: "!",
+}
+
+
+def explain(plan: Plan, *, steps: bool = True) -> str:
+    """The whole plan as lines for a person; ``steps`` False leaves out the steps."""
+    parts = [*_changes(plan), *_holds(plan), *_warnings(plan)]
+    if steps and plan.changes:
+        parts += ["", f"Steps of {plan.deployment} ({_count(plan)}):", *_steps(plan), "", *_limits(plan)]
+    return "\n".join(parts)
+
+
+def summary(plan: Plan) -> str:
+    """One line: ``2 to create, 1 to update, 1 to delete``."""
+    if not plan.changes:
+        return "No changes: everything is as the manifest says."
+    counts = {move: sum(1 for c in plan.changes if c.move is move) for move in Move}
+    said = ", ".join(f"{count} to {move.value}" for move, count in counts.items() if count)
+    return said + (f"; {len(plan.holds)} held back" if plan.holds else "")
+
+
+def describe(step: Step) -> str:
+    """A step in a few words."""
+    match step:
+        case s.CreateVm():
+            ips = ", ".join(str(n["ip"]) for n in step.shape.networks.values() if n.get("ip"))
+            return f"create VM {step.vm}" + (f" at {ips}" if ips else "") + (f" in {step.az}" if step.az else "")
+        case s.DeleteVm():
+            return f"delete VM {step.vm}"
+        case s.CreateDisk():
+            return f"create disk {step.disk} of {step.size_mb} MB"
+        case s.AttachDisk() | s.MountDisk() | s.UnmountDisk() | s.DetachDisk() | s.OrphanDisk():
+            verb = type(step).__name__.removesuffix("Disk").lower()
+            return f"{verb} disk {step.disk}"
+        case s.MigrateDisk():
+            return f"copy disk {step.old} to {step.new}"
+        case s.RunScript():
+            return f"run {step.script}"
+        case s.RunErrand():
+            return f"run errand {step.job}"
+        case s.AwaitRunning():
+            return f"wait until all processes have been up {step.watch.min_ms} ms, at most {step.watch.max_ms} ms"
+        case s.AwaitAgent():
+            return f"wait for the agent, at most {step.timeout_s:g} s"
+        case s.CompilePackage():
+            return f"compile {step.package}/{step.fingerprint[:12]}"
+        case s.Gate():
+            return step.name
+        case _:
+            return _WORDS[type(step)]
+
+
+_WORDS: dict[type, str] = {
+    s.PrepareInstance: "fetch packages ahead",
+    s.Drain: "drain",
+    s.StopJobs: "stop jobs",
+    s.ApplySpec: "install packages and configure jobs",
+    s.StartJobs: "start jobs",
+    s.RecordInstance: "record the instance",
+    s.ForgetInstance: "free its addresses and forget it",
+    s.RecordDeployment: "record the manifest as deployed",
+    s.ForgetDeployment: "forget the deployment",
+}
+
+
+def _changes(plan: Plan) -> Iterator[str]:
+    yield summary(plan)
+    width = max((len(change.label) for change in plan.changes), default=0)
+    for change in plan.changes:
+        yield f"  {MARKS[change.move]} {change.label:<{width}}  {change.move.value}: {'; '.join(change.reasons)}"
+    builds = [step.step for step in plan.steps if isinstance(step.step, s.CompilePackage)]
+    for build in builds:
+        yield f"  * package {build.package}  compile: not yet built for {build.stemcell_os}/{build.stemcell_version}"
+
+
+def _holds(plan: Plan) -> Iterator[str]:
+    if plan.holds:
+        yield "Held back:"
+        yield from (f"  ! {hold.reason}" for hold in plan.holds)
+
+
+def _warnings(plan: Plan) -> Iterator[str]:
+    yield from (f"Warning: {problem}" for problem in plan.warnings)
+
+
+def _count(plan: Plan) -> str:
+    return f"{sum(1 for step in plan.steps if not isinstance(step.step, s.Gate))} steps"
+
+
+def _steps(plan: Plan) -> Iterator[str]:
+    number = {step.key: place for place, step in enumerate(plan.steps, start=1)}
+    for place, step in enumerate(plan.steps, start=1):
+        waits = _waits(step, number)
+        yield f"{place:>5}  {step.subject:<16} {describe(step.step)}{waits}"
+
+
+def _waits(step: PlannedStep, number: dict[StepKey, int]) -> str:
+    before = [*(str(number[k]) for k in step.needs), *(f"{number[k]} ended" for k in step.after)]
+    shown = ", ".join(before[:4]) + (f" and {len(before) - 4} more" if len(before) > 4 else "")
+    return f"   after {shown}" if before else ""
+
+
+def _limits(plan: Plan) -> Iterator[str]:
+    used = {name for unit in plan.units for name in unit.limits} | {n for step in plan.steps for n in step.limits}
+    named = [f"{limit.name} ≤ {limit.max}" for limit in plan.limits if limit.name in used]
+    if named:
+        yield "Limits: " + ", ".join(named)
