@@ -1,29 +1,211 @@
-"""Takes queued tasks and runs each to its end: at most one at a time per deployment, many side by side."""
+"""Takes queued tasks and runs each to its end: at most one at a time per lock, many side by side.
 
-from director.model.names import TaskId
+A wake-up carries no data: whatever changed, the queue is read again. This is the one place where an
+unforeseen exception is caught: it ends its task, is logged, and the next task goes on.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+
+import structlog
+
+from director.execution.journal import settle
+from director.execution.lifecycle import TaskEvent, advance
+from director.execution.report import Stages
+from director.execution.world import World
+from director.model.names import DeploymentName, TaskId
 from director.model.plan import Plan
-from director.model.record import Task
-from director.reconcile.requests import Deploy, Request
+from director.model.problem import Refused
+from director.model.record import Task, TaskState
+from director.ports.failure import Failure
+from director.ports.store import PutTask, TaskQuery
+from director.reconcile.requests import (
+    DeleteDeployment,
+    Deploy,
+    Request,
+    RunErrand,
+    UpdateRelease,
+    UpdateStemcell,
+    from_tree,
+    to_tree,
+)
+
+log = structlog.get_logger()
+
+
+class Cancelled(Exception):
+    """The task stopped at a step boundary because somebody asked it to."""
+
+
+Handler = Callable[[Request, "Job"], Awaitable[str]]
+Check = Callable[[Deploy], Awaitable[Plan]]
+
+
+class Job:
+    """One running task, as its handler sees it."""
+
+    def __init__(self, task: Task, world: World) -> None:
+        self.task = task
+        self.stages = Stages(task.id, world)
+        self.cancelled = asyncio.Event()
+
+    def check(self) -> None:
+        """Raises Cancelled if somebody asked for it."""
+        if self.cancelled.is_set():
+            raise Cancelled
+
+
+def lock_of(request: Request) -> str:
+    """What a task must have to itself; empty when it only reads or touches nothing others do."""
+    if isinstance(request, Deploy | DeleteDeployment | RunErrand):
+        return f"deployment:{request.deployment}"
+    if isinstance(request, UpdateRelease | UpdateStemcell):
+        return "software"
+    return ""
+
+
+def description_of(request: Request) -> str:
+    """BOSH's wording, which scripts grep for."""
+    if isinstance(request, Deploy):
+        return "create deployment" if request.manifest is not None else "update deployment"
+    if isinstance(request, DeleteDeployment):
+        return f"delete deployment {request.deployment}"
+    if isinstance(request, RunErrand):
+        return f"run errand {request.errand} from deployment {request.deployment}"
+    return {
+        "update_release": "create release",
+        "update_stemcell": "update stemcell",
+        "fetch_logs": "fetch logs",
+        "vms": "retrieve vm-stats",
+        "delete_artifacts": "clean up",
+    }.get(request.task_type, request.task_type.replace("_", " "))
 
 
 class Driver:
-    """What the API may ask for. (Filled in below the port line while the rooms around it are built.)"""
+    """``handlers`` by request class; ``check`` plans a deploy without touching anything."""
+
+    def __init__(self, world: World, handlers: Mapping[type, Handler], check: Check, *, tasks_at_once: int) -> None:
+        self._world = world
+        self._handlers = handlers
+        self._check = check
+        self._tasks_at_once = tasks_at_once
+        self._wake = asyncio.Event()
+        self._jobs: dict[TaskId, Job] = {}
+        self._locks: dict[str, TaskId] = {}
 
     async def check(self, request: Deploy) -> Plan:
         """Reads, resolves and plans without touching anything. Raises Refused with every problem."""
-        raise NotImplementedError
+        return await self._check(request)
 
     async def submit(self, request: Request, *, user: str, context_id: str = "") -> Task:
         """Stores a queued task and wakes the pulse. Never waits for the task itself.
 
         A Deploy is checked first, so that bad input raises Refused before any task exists.
         """
-        raise NotImplementedError
+        if isinstance(request, Deploy):
+            await self._check(request)
+        now = self._world.clock.now()
+        deployment = getattr(request, "deployment", None)
+        task = await self._world.store.add_task(
+            Task(
+                id=TaskId(0),
+                type=request.task_type,
+                state=TaskState.QUEUED,
+                description=description_of(request),
+                user=user,
+                options=to_tree(request),
+                deployment=DeploymentName(deployment) if deployment else None,
+                context_id=context_id,
+                created_at=now,
+                changed_at=now,
+            )
+        )
+        self._wake.set()
+        return task
 
     async def cancel(self, task: TaskId) -> bool:
         """Asks a queued or running task to stop at its next step boundary. False when it has ended already."""
-        raise NotImplementedError
+        job = self._jobs.get(task)
+        known = job.task if job else await self._world.store.task(task)
+        if known is None or known.state.is_final:
+            return False
+        is_waiting = known.state is TaskState.QUEUED
+        moved = self._moved(known, TaskEvent.ASK_TO_CANCEL, result="task cancelled" if is_waiting else "")
+        if job:
+            job.task = moved
+            job.cancelled.set()
+        await self._world.store.commit(PutTask(record=moved))
+        if job is None:
+            self._world.tasklog.close(task)
+        return True
 
     def is_locked(self, deployment: str) -> TaskId | None:
         """The task that changes this deployment now."""
-        raise NotImplementedError
+        return self._locks.get(f"deployment:{deployment}")
+
+    async def run(self) -> None:
+        """The pulse. Settles what the last director left, then serves the queue until cancelled."""
+        left = await settle(self._world)
+        if left:
+            log.warning("intents settled after a stop", count=len(left))
+        async with asyncio.TaskGroup() as group:
+            while True:
+                self._wake.clear()
+                await self._begin_what_may(group)
+                await self._wake.wait()
+
+    async def _begin_what_may(self, group: asyncio.TaskGroup) -> None:
+        queued = await self._world.store.tasks(TaskQuery(states=(TaskState.QUEUED,)))
+        for task in sorted(queued, key=lambda t: t.id):
+            if len(self._jobs) >= self._tasks_at_once:
+                return
+            request = from_tree(task.type, task.options)
+            lock = lock_of(request)
+            if task.id in self._jobs or lock in self._locks:
+                continue
+            if lock:
+                self._locks[lock] = task.id
+            self._jobs[task.id] = Job(task, self._world)
+            group.create_task(self._run(request, self._jobs[task.id], lock), name=f"task {task.id}")
+
+    async def _run(self, request: Request, job: Job, lock: str) -> None:
+        try:
+            if job.task.state is TaskState.QUEUED:
+                await self._move(job, TaskEvent.BEGIN)
+                event, result = await self._outcome(request, job)
+                await self._move(job, event, result=result)
+        finally:
+            self._world.tasklog.close(job.task.id)
+            del self._jobs[job.task.id]
+            self._locks.pop(lock, None)
+            self._wake.set()
+
+    async def _outcome(self, request: Request, job: Job) -> tuple[TaskEvent, str]:
+        """The handler's end as an event; its failure is told in the task's log."""
+        try:
+            return TaskEvent.SUCCEED, await self._handlers[type(request)](request, job)
+        except Cancelled:
+            job.stages.fail(10001, f"Task {job.task.id} cancelled")
+            return TaskEvent.STOP, "task cancelled"
+        except Refused as refused:
+            job.stages.fail(refused.problems[0].number if refused.problems else 440001, str(refused))
+            return TaskEvent.FAIL, str(refused)
+        except Failure as failure:
+            job.stages.fail(100, str(failure))
+            return TaskEvent.FAIL, str(failure)
+        except Exception as bug:
+            log.exception("a task's handler broke", task=job.task.id)
+            message = f"The director itself failed ({type(bug).__name__}); its log has the details. Nothing was lost."
+            job.stages.fail(500000, message)
+            return TaskEvent.FAIL, message
+
+    async def _move(self, job: Job, event: TaskEvent, *, result: str = "") -> None:
+        job.task = self._moved(job.task, event, result=result)
+        await self._world.store.commit(PutTask(record=job.task))
+
+    def _moved(self, task: Task, event: TaskEvent, *, result: str = "") -> Task:
+        now = self._world.clock.now()
+        started = now if event is TaskEvent.BEGIN else task.started_at
+        state = advance(task.state, event)
+        return replace(task, state=state, result=result or task.result, changed_at=now, started_at=started)

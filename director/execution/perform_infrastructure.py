@@ -1,0 +1,200 @@
+"""Steps that change VMs and disks on the infrastructure, each between an intent and its result."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import assert_never
+
+from director.execution.world import Run, World
+from director.manifest.fill import fill
+from director.model.names import DiskCid, DiskName, StepKey, VmCid, VmName
+from director.model.record import DiskRecord, DiskState, Intent, VmRecord, VmState
+from director.model.sighting import Power
+from director.model.step import AttachDisk, CreateDisk, CreateVm, DeleteVm, DetachDisk
+from director.model.tree import Tree
+from director.model.wanted import VmShape
+from director.ports.failure import Failure, InfrastructureFailure
+from director.ports.infrastructure import DiskRequest, VmRequest
+from director.ports.store import Change, CloseIntent, DropVm, OpenIntent, PutDisk, PutVm
+
+InfrastructureStep = CreateVm | DeleteVm | CreateDisk | AttachDisk | DetachDisk
+
+
+async def perform(step: InfrastructureStep, key: StepKey, run: Run, world: World) -> Tree:
+    match step:
+        case CreateVm():
+            return await _create_vm(step, key, run, world)
+        case DeleteVm():
+            return await _delete_vm(step, key, run, world)
+        case CreateDisk():
+            return await _create_disk(step, key, run, world)
+        case AttachDisk():
+            return await _attach_disk(step, key, run, world)
+        case DetachDisk():
+            return await _detach_disk(step, key, run, world)
+        case _:
+            assert_never(step)
+
+
+class _Effect:
+    """The changes that become true with the effect, committed together with the closing of its intent."""
+
+    def __init__(self) -> None:
+        self.changes: list[Change] = []
+
+
+@asynccontextmanager
+async def _intending(
+    effect: str, target: str, key: StepKey, run: Run, world: World, *before: Change
+) -> AsyncIterator[_Effect]:
+    """Intent and ``before`` in one transaction, then the body, then the result. A failure closes the intent too:
+    what it may have left behind is in the rows written before it.
+    """
+    now = world.clock.now()
+    intent = Intent(task=run.task, step=key, effect=effect, target=target, deployment=run.name, opened_at=now)
+    await world.store.commit(*before, OpenIntent(intent=intent))
+    done = _Effect()
+    try:
+        yield done
+    except Failure as failure:
+        closing = CloseIntent(task=run.task, step=key, at=world.clock.now(), result=f"failed: {failure}")
+        await world.store.commit(closing)
+        raise
+    await world.store.commit(*done.changes, CloseIntent(task=run.task, step=key, at=world.clock.now()))
+
+
+async def _create_vm(step: CreateVm, key: StepKey, run: Run, world: World) -> Tree:
+    if step.vm in run.vms and (running := await _running(step.vm, world)):
+        return await _adopt(run.vms[step.vm], running, run, world)
+    enrolment = await world.agents.enrolment_for(step.agent, step.instance, run.name, step.generation)
+    vm = VmRecord(
+        name=step.vm,
+        instance=step.instance,
+        deployment=run.name,
+        agent=step.agent,
+        generation=step.generation,
+        shape=step.shape,
+        state=VmState.CREATING,
+        created_at=world.clock.now(),
+    )
+    run.vms[vm.name] = vm
+    async with _intending("create vm", step.vm, key, run, world, PutVm(record=vm)) as done:
+        cid = await world.infrastructure.create_vm(
+            VmRequest(
+                name=step.vm,
+                instance=step.instance,
+                deployment=run.name,
+                shape=_filled(step.shape, run),
+                enrolment=enrolment,
+                disks=_cids(step.disks, run),
+                tags={**step.tags, "deployment": run.name, "name": run.label_of(step.instance)},
+            )
+        )
+        created = replace(vm, state=VmState.CREATED, cid=cid)
+        done.changes.append(PutVm(record=created))
+    run.vms[vm.name] = created
+    return {"cid": cid}
+
+
+async def _running(name: VmName, world: World) -> VmCid | None:
+    seen = await world.infrastructure.find_vm(name)
+    return seen.cid if seen and seen.power is Power.ON else None
+
+
+async def _adopt(vm: VmRecord, cid: VmCid, run: Run, world: World) -> Tree:
+    """A VM that a stopped director had created: its agent has its token already, a new one would shut it out."""
+    adopted = replace(vm, state=VmState.CREATED, cid=cid)
+    run.vms[vm.name] = adopted
+    await world.store.commit(PutVm(record=adopted))
+    return {"cid": cid, "adopted": True}
+
+
+def _filled(shape: VmShape, run: Run) -> VmShape:
+    properties, env = fill(shape.cloud_properties, run.values), fill(shape.env, run.values)
+    assert isinstance(properties, dict)
+    assert isinstance(env, dict)
+    return replace(shape, cloud_properties=properties, env=env)
+
+
+def _cids(names: tuple[DiskName, ...], run: Run) -> tuple[DiskCid, ...]:
+    found = (run.disks[name].cid for name in names if name in run.disks)
+    return tuple(cid for cid in found if cid is not None)
+
+
+async def _delete_vm(step: DeleteVm, key: StepKey, run: Run, world: World) -> Tree:
+    vm = run.vms.get(step.vm)
+    if vm is None:
+        return {}
+    leaving = replace(vm, state=VmState.DELETING)
+    async with _intending("delete vm", step.vm, key, run, world, PutVm(record=leaving)) as done:
+        cid = vm.cid or await _found_cid(step.vm, world)
+        if cid is not None:
+            await world.infrastructure.delete_vm(cid)
+        await world.agents.revoke(step.agent)
+        freed = [replace(disk, vm=None, state=DiskState.DETACHED) for disk in run.disks_on(step.vm)]
+        done.changes += [DropVm(name=step.vm), *(PutDisk(record=disk) for disk in freed)]
+    del run.vms[step.vm]
+    run.disks.update({disk.name: disk for disk in freed})
+    return {}
+
+
+async def _found_cid(name: VmName, world: World) -> VmCid | None:
+    seen = await world.infrastructure.find_vm(name)
+    return seen.cid if seen else None
+
+
+async def _create_disk(step: CreateDisk, key: StepKey, run: Run, world: World) -> Tree:
+    known = run.disks.get(step.disk)
+    if known and known.state is not DiskState.CREATING:
+        return {}
+    disk = DiskRecord(
+        name=step.disk,
+        deployment=run.name,
+        label=run.label_of(step.instance),
+        size_mb=step.size_mb,
+        state=DiskState.CREATING,
+        instance=step.instance,
+        az=step.az,
+        cloud_properties=step.cloud_properties,
+    )
+    run.disks[disk.name] = disk
+    async with _intending("create disk", step.disk, key, run, world, PutDisk(record=disk)) as done:
+        vm = next((v for v in run.vms.values() if v.instance == step.instance), None)
+        properties = fill(step.cloud_properties, run.values)
+        assert isinstance(properties, dict)
+        cid = await world.infrastructure.create_disk(
+            DiskRequest(
+                name=step.disk,
+                deployment=run.name,
+                size_mb=step.size_mb,
+                cloud_properties=properties,
+                vm=vm.cid if vm else None,
+            )
+        )
+        created = replace(disk, state=DiskState.DETACHED, cid=cid)
+        done.changes.append(PutDisk(record=created))
+    run.disks[disk.name] = created
+    return {"cid": cid}
+
+
+async def _attach_disk(step: AttachDisk, key: StepKey, run: Run, world: World) -> Tree:
+    """The disk counts as attached only once it is mounted: the next step's to say."""
+    disk, vm = run.disks[step.disk], run.vms[step.vm]
+    if disk.cid is None or vm.cid is None:
+        raise InfrastructureFailure(f"Disk {step.disk} cannot be attached: it or VM {step.vm} was never created.")
+    held = replace(disk, vm=step.vm, state=DiskState.DETACHED)
+    async with _intending("attach disk", step.disk, key, run, world, PutDisk(record=held)):
+        run.disks[disk.name] = held
+        run.hints[step.disk] = await world.infrastructure.attach_disk(vm.cid, disk.cid)
+    return {}
+
+
+async def _detach_disk(step: DetachDisk, key: StepKey, run: Run, world: World) -> Tree:
+    disk, vm = run.disks[step.disk], run.vms.get(step.vm)
+    freed = replace(disk, vm=None, state=DiskState.DETACHED)
+    async with _intending("detach disk", step.disk, key, run, world) as done:
+        if disk.cid is not None and vm is not None and vm.cid is not None:
+            await world.infrastructure.detach_disk(vm.cid, disk.cid)
+        done.changes.append(PutDisk(record=freed))
+    run.disks[disk.name] = freed
+    return {}

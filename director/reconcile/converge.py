@@ -1,0 +1,88 @@
+"""Carries a prepared plan out: adopts it, walks it, and says how it ended. The only way anything is changed."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from director.execution.perform import perform
+from director.execution.report import WalkReport
+from director.execution.walk import walk
+from director.execution.world import Run, World, start_run
+from director.model.names import StepKey
+from director.model.outcome import End, Outcome
+from director.model.plan import Plan, PlannedStep
+from director.model.record import PlanRecord
+from director.model.tree import Tree
+from director.planning.explain import summary
+from director.ports.failure import Failure
+from director.ports.store import Change, PutDeployment, PutInstance, PutPlan
+from director.reconcile.driver import Cancelled, Job
+from director.reconcile.encode import Encode
+from director.reconcile.prepare import Prepared
+
+
+async def converge(prepared: Prepared, job: Job, world: World, encode: Encode) -> Mapping[StepKey, Outcome]:
+    """Every step's outcome, all of them done.
+
+    Raises Failure with every step's error when one failed, Cancelled when the task was cancelled before all was
+    done, Conflict when the record has moved on since the plan was made.
+    """
+    job.stages.debug(f"plan {prepared.plan.id}: {summary(prepared.plan)}")
+    for problem in prepared.plan.warnings:
+        job.stages.warn(str(problem))
+    for hold in prepared.plan.holds:
+        job.stages.warn(f"Held back: {hold.reason}")
+    if prepared.changes_nothing:
+        return {}
+    run = await adopt(prepared, job, world, encode)
+
+    async def act(step: PlannedStep) -> Tree:
+        return await perform(step, run, world)
+
+    report = WalkReport(prepared.plan, job.stages)
+    outcomes = await walk(prepared.plan, act, clock=world.clock, listener=report, cancelled=job.cancelled)
+    return _judged(outcomes)
+
+
+async def adopt(prepared: Prepared, job: Job, world: World, encode: Encode) -> Run:
+    """Stores the plan and reserves what it needs, in one transaction, unless the record has moved on."""
+    plan, recorded = prepared.plan, prepared.record
+    is_new = recorded.deployment.serial == 0
+    adopted = replace(recorded.deployment, serial=plan.parent + 1)
+    body = PlanRecord(
+        id=plan.id,
+        deployment=plan.deployment,
+        task=job.task.id,
+        parent=plan.parent,
+        created_at=world.clock.now(),
+        body=encode(plan),
+    )
+    changes: list[Change] = [PutDeployment(record=adopted, expected_serial=-1 if is_new else plan.parent)]
+    changes += [PutPlan(record=body), *(PutInstance(record=instance) for instance in plan.reserve)]
+    await world.store.commit(*changes)
+    run = start_run(
+        task=job.task.id,
+        plan_id=plan.id,
+        user=job.task.user,
+        record=replace(recorded, deployment=adopted),
+        wanted=prepared.instances,
+        contents=prepared.contents,
+        values=prepared.values,
+        catalog=prepared.catalog,
+        manifest=prepared.manifest,
+    )
+    run.instances.update({instance.id: instance for instance in plan.reserve})
+    return run
+
+
+def _judged(outcomes: Mapping[StepKey, Outcome]) -> Mapping[StepKey, Outcome]:
+    errors = [outcome.error for outcome in outcomes.values() if outcome.end is End.FAILED]
+    if errors:
+        raise Failure("\n".join(dict.fromkeys(errors)))
+    if any(outcome.end is End.CANCELLED for outcome in outcomes.values()):
+        raise Cancelled
+    return outcomes
+
+
+def result_of(plan: Plan) -> str:
+    """The task's result line."""
+    return summary(plan)

@@ -1,0 +1,102 @@
+"""One handler per kind of task: what each request comes to. Deploy-like ones make a plan and converge."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from director.execution.world import World
+from director.model.names import StepKey
+from director.model.outcome import Outcome
+from director.planning.errand import Runs, make_errand, runs_of
+from director.reconcile.converge import converge
+from director.reconcile.driver import Handler, Job
+from director.reconcile.encode import Encode
+from director.reconcile.prepare import Prepared, Preparer
+from director.reconcile.requests import (
+    CleanUp,
+    DeleteDeployment,
+    DeleteDisk,
+    DeleteRelease,
+    DeleteStemcell,
+    Deploy,
+    FetchLogs,
+    ListInstances,
+    RunErrand,
+    UpdateRelease,
+    UpdateStemcell,
+)
+from director.reconcile.software import Software
+from director.reconcile.tidy import Tidy
+from director.reconcile.visit import Visit
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployments:
+    """Tasks that change a deployment."""
+
+    preparer: Preparer
+    world: World
+    encode: Encode
+
+    async def deploy(self, request: Deploy, job: Job) -> str:
+        job.stages.event("Preparing deployment", "Preparing deployment", "started")
+        prepared = await self.preparer.deploy(request, keeps=not request.dry_run)
+        job.stages.event("Preparing deployment", "Preparing deployment", "finished")
+        if request.dry_run:
+            return f"/deployments/{request.deployment} (dry run)"
+        job.check()
+        await converge(prepared, job, self.world, self.encode)
+        return f"/deployments/{request.deployment}"
+
+    async def delete(self, request: DeleteDeployment, job: Job) -> str:
+        prepared = await self.preparer.deletion(request)
+        await converge(prepared, job, self.world, self.encode)
+        return f"/deployments/{request.deployment}"
+
+    async def run_errand(self, request: RunErrand, job: Job) -> str:
+        job.stages.event("Preparing deployment", "Preparing deployment", "started")
+        prepared, ran = await self._errand(request)
+        job.stages.event("Preparing deployment", "Preparing deployment", "finished")
+        outcomes = await converge(prepared, job, self.world, self.encode)
+        for key, run in ran.items():
+            job.stages.result(_errand_line(request.errand, run, outcomes[key]))
+        return ""
+
+    async def _errand(self, request: RunErrand) -> tuple[Prepared, Mapping[StepKey, Runs]]:
+        read = await self.preparer.read(Deploy(deployment=request.deployment))
+        named = self.preparer.named(request.instances, read.record) if request.instances else None
+        runs = runs_of(read.wanted, request.errand, named)
+        values = await self.preparer.values_of(read.loaded.deployment, keeps=True)
+        contents = await self.preparer.render(read.wanted, values, errands=True)
+        seen = await self.preparer.look(read.record)
+        plan, ran = make_errand(read.inputs(contents, seen), runs, keep_alive=request.keep_alive)
+        return read.prepared(plan, contents, values), ran
+
+
+def _errand_line(errand: str, run: Runs, outcome: Outcome) -> dict[str, object]:
+    """One line of the result, as BOSH writes it (4.5)."""
+    return {
+        "instance": {"group": run.instance.group, "id": run.instance.id},
+        "errand_name": errand,
+        "exit_code": outcome.result["exit_code"],
+        "stdout": outcome.result["stdout"],
+        "stderr": outcome.result["stderr"],
+        "logs": {"blobstore_id": None, "sha1": None},
+    }
+
+
+def handlers(deployments: Deployments, software: Software, visit: Visit, tidy: Tidy) -> Mapping[type, Handler]:
+    """By request class; every class of Request is here, or the driver would fail its task."""
+    table: dict[type, object] = {
+        Deploy: deployments.deploy,
+        DeleteDeployment: deployments.delete,
+        RunErrand: deployments.run_errand,
+        UpdateRelease: software.update_release,
+        UpdateStemcell: software.update_stemcell,
+        DeleteRelease: software.delete_release,
+        DeleteStemcell: software.delete_stemcell,
+        FetchLogs: visit.fetch_logs,
+        ListInstances: visit.list_instances,
+        CleanUp: tidy.clean_up,
+        DeleteDisk: tidy.delete_disk,
+    }
+    return table  # type: ignore[return-value]  # each takes the request its key names

@@ -1,0 +1,357 @@
+"""The pass up to the plan: read, resolve, render, look, plan. Deploys, errands and deletions all come through here.
+
+With ``keeps`` False nothing at all is written: secrets that do not exist yet are invented and thrown away.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from director.execution.world import World
+from director.manifest.load import Loaded, load_deployment
+from director.manifest.values import parse_count
+from director.model.deployment import Deployment, Lifecycle
+from director.model.names import DeploymentName, InstanceId, PlanId, VariableName
+from director.model.plan import Plan
+from director.model.problem import Problem, Refused
+from director.model.record import Config, DeploymentRecord, InstanceRecord, Record
+from director.model.release import Catalog
+from director.model.sighting import Sighting
+from director.model.tree import Node
+from director.model.wanted import Content, Want, Wanted, WantedInstance
+from director.planning.diff import Forced
+from director.planning.make import Asked, Inputs, applied_of, make_deletion, make_plan
+from director.planning.resolve import resolve
+from director.planning.spec import spec_tree
+from director.ports.renderer import Renderer, RenderRequest
+from director.reconcile.choose import choose
+from director.reconcile.look import look
+from director.reconcile.requests import DeleteDeployment, Deploy, Overrides
+from director.reconcile.target import ids_of, targets
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A plan and what it takes to carry it out. ``contents`` and ``values`` hold secrets and stay in memory."""
+
+    plan: Plan
+    record: Record
+    catalog: Catalog
+    wanted: Wanted
+    manifest: str | None
+    config_ids: tuple[int, ...]
+    contents: Mapping[InstanceId, Content] = field(default_factory=dict, repr=False)
+    values: Mapping[str, Node] = field(default_factory=dict, repr=False)
+
+    @property
+    def instances(self) -> Mapping[InstanceId, WantedInstance]:
+        return {instance.id: instance for group in self.wanted.groups for instance in group.instances}
+
+    @property
+    def changes_nothing(self) -> bool:
+        """No step would do anything, and what is recorded about the deployment is already so."""
+        recorded = self.record.deployment
+        same = (recorded.manifest, recorded.config_ids) == (self.manifest, self.config_ids)
+        return same and self.plan.is_settled and not self.plan.reserve
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """What was asked, read and resolved; nothing rendered or looked at yet."""
+
+    plan_id: PlanId
+    text: str
+    config_ids: tuple[int, ...]
+    record: Record
+    catalog: Catalog
+    loaded: Loaded
+    wanted: Wanted
+    taken: Mapping[str, InstanceId]
+    asked: Asked
+
+    def inputs(self, contents: Mapping[InstanceId, Content], seen: Sighting) -> Inputs:
+        instances = [instance for group in self.wanted.groups for instance in group.instances]
+        return Inputs(
+            id=self.plan_id,
+            wanted=self.wanted,
+            specs={i.id: applied_of(i, contents[i.id].configuration_hash) for i in instances if i.id in contents},
+            record=self.record,
+            seen=seen,
+            catalog=self.catalog,
+            clouds=self.loaded.clouds,
+            taken=self.taken,
+            config_ids=self.config_ids,
+            asked=self.asked,
+        )
+
+    def prepared(self, plan: Plan, contents: Mapping[InstanceId, Content], values: Mapping[str, Node]) -> Prepared:
+        return Prepared(
+            plan=plan,
+            record=self.record,
+            catalog=self.catalog,
+            wanted=self.wanted,
+            manifest=self.text,
+            config_ids=self.config_ids,
+            contents=contents,
+            values=values,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Preparer:
+    """``director_started`` is monotonic: when this director came up."""
+
+    world: World
+    renderer: Renderer
+    director_started: float
+    calls_in_flight: int
+    agent_wait_s: float
+
+    async def check(self, request: Deploy) -> Plan:
+        """The plan of a deploy, touching nothing. Raises Refused."""
+        return (await self.deploy(request, keeps=False)).plan
+
+    async def read(self, request: Deploy) -> Read:
+        """The pure part: text to Wanted. Raises Refused with everything wrong with what was asked."""
+        record = await self.record_of(request.deployment)
+        text, configs = await self._texts(request, record)
+        catalog = await self.world.store.catalog()
+        loaded = _load(text, request, configs, catalog)
+        _refuse_other_name(loaded.deployment, request)
+        states, forced = overrides_of(request.overrides, record)
+        chosen = choose(loaded.deployment, catalog)
+        taken = await self.world.store.addresses_taken(except_deployment=record.deployment.name)
+        plan_id = PlanId(str(uuid.uuid4()))
+        wanted = resolve(
+            loaded.deployment,
+            loaded.clouds,
+            record,
+            catalog,
+            taken=taken,
+            seed=plan_id,
+            versions=chosen.versions,
+            stemcells=chosen.stemcells,
+            states=states,
+        )
+        _refuse_deleting_all(wanted, record, request.overrides)
+        return Read(
+            plan_id=plan_id,
+            text=text,
+            config_ids=tuple(sorted(config.id for config in configs)),
+            record=record,
+            catalog=catalog,
+            loaded=loaded,
+            wanted=wanted,
+            taken=taken,
+            asked=self._asked(request.overrides, forced, record),
+        )
+
+    async def deploy(self, request: Deploy, *, keeps: bool) -> Prepared:
+        read = await self.read(request)
+        values = await self.values_of(read.loaded.deployment, keeps=keeps)
+        contents = await self.render(read.wanted, values)
+        seen = await self.look(read.record)
+        plan = make_plan(read.inputs(contents, seen))
+        _refuse_silent(plan)
+        return read.prepared(replace(plan, warnings=read.loaded.warnings), contents, values)
+
+    async def deletion(self, request: DeleteDeployment) -> Prepared:
+        """Everything of the deployment goes; disks stay as orphans."""
+        name = DeploymentName(request.deployment)
+        record = await self.world.store.record(name)
+        if record is None:
+            raise Refused([_no_deployment(request.deployment)])
+        _refuse_ignored(record)
+        catalog = await self.world.store.catalog()
+        wanted = Wanted(deployment=name, groups=())
+        inputs = Inputs(
+            id=PlanId(str(uuid.uuid4())),
+            wanted=wanted,
+            specs={},
+            record=record,
+            seen=await self.look(record),
+            catalog=catalog,
+            asked=Asked(calls_in_flight=self.calls_in_flight, agent_wait_s=self.agent_wait_s),
+        )
+        plan = make_deletion(inputs, is_forced=request.force)
+        return Prepared(plan=plan, record=record, catalog=catalog, wanted=wanted, manifest=None, config_ids=())
+
+    async def look(self, record: Record) -> Sighting:
+        return await look(record, self.world, director_started=self.director_started)
+
+    def named(self, names: Sequence[str], record: Record) -> frozenset[InstanceId]:
+        return ids_of(names, record.instances)
+
+    async def record_of(self, name: str) -> Record:
+        """What is recorded of the deployment, or the empty record of one that does not exist yet."""
+        found = await self.world.store.record(DeploymentName(name))
+        return found or Record(deployment=DeploymentRecord(name=DeploymentName(name)))
+
+    async def render(
+        self, wanted: Wanted, values: Mapping[str, Node], *, errands: bool = False
+    ) -> Mapping[InstanceId, Content]:
+        """Content of every instance that has jobs to apply; errand groups only when one of them is to run."""
+        instances = [
+            instance
+            for group in wanted.groups
+            if errands or group.lifecycle is not Lifecycle.ERRAND
+            for instance in group.instances
+        ]
+        requests = [RenderRequest(label=i.label, spec=spec_tree(i), jobs=i.jobs, values=values) for i in instances]
+        contents = await self.renderer.render(requests)
+        return {instance.id: content for instance, content in zip(instances, contents, strict=True)}
+
+    async def _texts(self, request: Deploy, record: Record) -> tuple[str, Sequence[Config]]:
+        """The manifest and the configs it is read with: those asked for, those last used, or the latest."""
+        if request.manifest is not None:
+            return request.manifest, await self._configs(request.config_ids)
+        if record.deployment.manifest is None:
+            raise Refused([_no_deployment(request.deployment)])
+        return record.deployment.manifest, await self._configs(record.deployment.config_ids)
+
+    async def _configs(self, ids: tuple[int, ...] | None) -> Sequence[Config]:
+        if ids is None:
+            clouds = await self.world.store.configs("cloud")
+            return [*clouds, *await self.world.store.configs("runtime")]
+        found = [await self.world.store.config(number) for number in ids]
+        missing = [number for number, config in zip(ids, found, strict=True) if config is None]
+        if missing:
+            raise Refused([_no_config(number) for number in missing])
+        return [config for config in found if config is not None]
+
+    async def values_of(self, deployment: Deployment, *, keeps: bool) -> Mapping[str, Node]:
+        get = self.world.secrets.ensure if keeps else self.world.secrets.invent
+        values: Mapping[VariableName, Node] = await get(deployment.name, deployment.variables)
+        return {str(name): value for name, value in values.items()}
+
+    def _asked(self, overrides: Overrides, forced: Mapping[InstanceId, Forced], record: Record) -> Asked:
+        every = "*" in overrides.skip_drain
+        skipped = {i.id for i in record.instances} if every else ids_of(overrides.skip_drain, record.instances)
+        return Asked(
+            forced=forced,
+            undrained=frozenset(skipped),
+            canaries=parse_count(overrides.canaries) if overrides.canaries else None,
+            max_in_flight=parse_count(overrides.max_in_flight) if overrides.max_in_flight else None,
+            calls_in_flight=self.calls_in_flight,
+            agent_wait_s=self.agent_wait_s,
+        )
+
+
+STATES = {"started": Want.STARTED, "restart": Want.STARTED, "stopped": Want.STOPPED, "detached": Want.DETACHED}
+
+
+def overrides_of(overrides: Overrides, record: Record) -> tuple[Mapping[InstanceId, Want], Mapping[InstanceId, Forced]]:
+    """Wanted states and forced moves by instance. Raises Refused when the target names nothing."""
+    named = targets(overrides.target, record.instances) if overrides.target else ()
+    ids = {instance.id for instance in named}
+    states = {i: STATES[overrides.state] for i in ids if overrides.state in STATES}
+    forced = {i.id: _forced(i, overrides, is_target=i.id in ids) for i in record.instances}
+    return states, forced
+
+
+def _forced(instance: InstanceRecord, overrides: Overrides, *, is_target: bool) -> Forced:
+    return Forced(
+        recreate=overrides.recreate or (is_target and overrides.state == "recreate"),
+        restart=is_target and overrides.state == "restart" and instance.want is Want.STARTED,
+        new_disk=overrides.recreate_persistent_disks,
+        fix=overrides.fix,
+    )
+
+
+def _load(text: str, request: Deploy, configs: Sequence[Config], catalog: Catalog) -> Loaded:
+    by_type = {
+        kind: [(f"{kind}-config {c.name}", c.content) for c in configs if c.type == kind]
+        for kind in ("cloud", "runtime")
+    }
+    return load_deployment(
+        text,
+        request.source,
+        cloud=by_type["cloud"],
+        runtime=by_type["runtime"],
+        catalog=catalog,
+        strict=request.overrides.strict,
+    )
+
+
+def _refuse_other_name(deployment: Deployment, request: Deploy) -> None:
+    if deployment.name != request.deployment:
+        raise Refused(
+            [
+                Problem(
+                    code="deploy.other-name",
+                    summary="Manifest of another deployment",
+                    detail=f'The manifest is named "{deployment.name}", but "{request.deployment}" was to be deployed.',
+                    fix="leave out -d, or name the same deployment in both places.",
+                    mark=deployment.mark,
+                )
+            ]
+        )
+
+
+def _refuse_deleting_all(wanted: Wanted, record: Record, overrides: Overrides) -> None:
+    live = [instance for instance in record.instances if not instance.is_compilation]
+    if any(group.instances for group in wanted.groups) or not live or overrides.allow_delete_all:
+        return
+    raise Refused(
+        [
+            Problem(
+                code="deploy.deletes-everything",
+                summary="Every instance would be deleted",
+                detail=f'This manifest of "{wanted.deployment}" has no instances; '
+                f"all {len(live)} that exist would be deleted.",
+                fix="check instance_groups, or confirm with --allow-delete-all.",
+                number=190024,
+            )
+        ]
+    )
+
+
+def _refuse_silent(plan: Plan) -> None:
+    silent = [hold for hold in plan.holds if hold.code == "hold.silent"]
+    if silent:
+        raise Refused(
+            Problem(
+                code="deploy.silent-agent",
+                summary="An agent does not answer",
+                detail=hold.reason.partition(" Wait for it")[0],
+                fix="wait for it, or repeat with --fix to replace the VM.",
+                number=450002,
+            )
+            for hold in silent
+        )
+
+
+def _refuse_ignored(record: Record) -> None:
+    ignored = [instance.label for instance in record.instances if instance.is_ignored]
+    if ignored:
+        raise Refused(
+            [
+                Problem(
+                    code="delete.ignored",
+                    summary="Ignored instances",
+                    detail=f'"{record.deployment.name}" has ignored instances: {", ".join(sorted(ignored))}.',
+                    fix="unignore them first.",
+                    number=190021,
+                )
+            ]
+        )
+
+
+def _no_deployment(name: str) -> Problem:
+    return Problem(
+        code="deployment.not-found",
+        summary="Unknown deployment",
+        detail=f'There is no deployment "{name}".',
+        fix="list them with `director deployments`.",
+        number=70000,
+    )
+
+
+def _no_config(number: int) -> Problem:
+    return Problem(
+        code="deploy.config-not-found",
+        summary="Unknown config",
+        detail=f"Config {number}, which this deploy was confirmed with, does not exist any more.",
+        fix="look at the difference again and confirm it anew.",
+        number=190025,
+    )

@@ -1,0 +1,142 @@
+"""Releases and stemcells come and go: uploaded archives are read, recorded, or removed when nothing uses them."""
+
+import asyncio
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from director.execution.world import World
+from director.model.problem import Problem, Refused
+from director.model.record import DeploymentRecord
+from director.model.release import Catalog, Release, Stemcell
+from director.ports.archives import Archives, ReadStemcell
+from director.ports.store import Change, DropRelease, DropStemcell, PutCompiled, PutRelease, PutStemcell
+from director.reconcile.driver import Job
+from director.reconcile.requests import DeleteRelease, DeleteStemcell, UpdateRelease, UpdateStemcell
+
+
+@contextmanager
+def _consumed(path: Path) -> Iterator[None]:
+    """An uploaded file belongs to its task and goes with it."""
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Software:
+    """``scratch`` is where a stemcell is unpacked while the infrastructure takes it."""
+
+    world: World
+    archives: Archives
+    scratch: Path
+
+    async def update_release(self, request: UpdateRelease, job: Job) -> str:
+        """Reads the archive and records it. Uploading what is there already changes nothing."""
+        with _stage(job, "Extracting release", "Extracting release"), _consumed(Path(request.path)):
+            catalog = await self.world.store.catalog()
+            known = _all_parts(catalog)
+            read = await self.archives.read_release(Path(request.path), known=known)
+        release = read.release
+        with _stage(job, "Processing release", f"Recording {release.name}/{release.version}"):
+            changes: list[Change] = [PutRelease(release=release)]
+            changes += [PutCompiled(package=package) for package in read.compiled]
+            await self.world.store.commit(*changes)
+        return f"Created release '{release.name}/{release.version}'"
+
+    async def update_stemcell(self, request: UpdateStemcell, job: Job) -> str:
+        """Hands the image to the infrastructure, then records what it was given as."""
+        target = self.scratch / f"stemcell-{job.task.id}"
+        try:
+            with _stage(job, "Update stemcell", "Extracting stemcell archive"), _consumed(Path(request.path)):
+                read = await self.archives.read_stemcell(Path(request.path), target)
+            with _stage(job, "Update stemcell", f"Uploading {read.stemcell.name}/{read.stemcell.version}"):
+                await self._take(read, is_fix=request.fix)
+        finally:
+            await asyncio.to_thread(shutil.rmtree, target, ignore_errors=True)
+        return f"/stemcells/{read.stemcell.name}/{read.stemcell.version}"
+
+    async def _take(self, read: ReadStemcell, *, is_fix: bool) -> None:
+        catalog = await self.world.store.catalog()
+        known = _same_stemcell(read.stemcell, catalog)
+        if known and not is_fix:
+            return
+        cid = await self.world.infrastructure.create_stemcell(read.image, read.cloud_properties)
+        await self.world.store.commit(PutStemcell(stemcell=replace(read.stemcell, cid=cid)))
+
+    async def delete_release(self, request: DeleteRelease, job: Job) -> str:
+        catalog = await self.world.store.catalog()
+        found = [r for r in catalog.releases if r.name == request.name and request.version in {"", r.version}]
+        users = await self._users(lambda d: any((str(r.name), r.version) in d.releases for r in found))
+        what = f"{request.name}/{request.version}".rstrip("/")
+        _refuse_missing(found, "release", what, 30005)
+        _refuse_used(users, "release", what, 30007, is_forced=request.force)
+        with _stage(job, "Deleting release", what):
+            await self.world.store.commit(*(DropRelease(name=r.name, version=r.version) for r in found))
+        return f"/releases/{request.name}"
+
+    async def delete_stemcell(self, request: DeleteStemcell, job: Job) -> str:
+        catalog = await self.world.store.catalog()
+        found = [s for s in catalog.stemcells if (s.name, s.version) == (request.name, request.version)]
+        users = await self._users(lambda d: (request.name, request.version) in d.stemcells)
+        what = f"{request.name}/{request.version}"
+        _refuse_missing(found, "stemcell", what, 50003)
+        _refuse_used(users, "stemcell", what, 50004, is_forced=request.force)
+        with _stage(job, "Deleting stemcell", what):
+            for stemcell in found:
+                await self.world.infrastructure.delete_stemcell(stemcell.cid)
+            await self.world.store.commit(*(DropStemcell(name=s.name, version=s.version, cpi=s.cpi) for s in found))
+        return f"/stemcells/{what}"
+
+    async def _users(self, uses: Callable[[DeploymentRecord], bool]) -> list[str]:
+        return [d.name for d in await self.world.store.deployments() if uses(d)]
+
+
+@contextmanager
+def _stage(job: Job, stage: str, task: str) -> Iterator[None]:
+    """One line of the event log when it begins and one when it has ended well; a failure is told by the task."""
+    job.stages.event(stage, task, "started")
+    yield
+    job.stages.event(stage, task, "finished")
+
+
+def _all_parts(catalog: Catalog) -> Release | None:
+    """Every job and package known, as one release: an upload leaves out the packages the director has."""
+    jobs = {job.fingerprint: job for release in catalog.releases for job in release.jobs}
+    packages = {p.fingerprint: p for release in catalog.releases for p in release.packages if p.blob}
+    if not catalog.releases:
+        return None
+    return replace(catalog.releases[0], jobs=tuple(jobs.values()), packages=tuple(packages.values()))
+
+
+def _same_stemcell(stemcell: Stemcell, catalog: Catalog) -> Stemcell | None:
+    wanted = (stemcell.name, stemcell.version, stemcell.cpi)
+    return next((s for s in catalog.stemcells if (s.name, s.version, s.cpi) == wanted), None)
+
+
+def _refuse_missing(found: object, kind: str, what: str, number: int) -> None:
+    if not found:
+        fix = f"list what there is with `director {kind}s`."
+        raise Refused(
+            [
+                Problem(
+                    code=f"{kind}.not-found",
+                    summary=f"Unknown {kind}",
+                    detail=f"There is no {kind} {what}.",
+                    fix=fix,
+                    number=number,
+                )
+            ]
+        )
+
+
+def _refuse_used(users: list[str], kind: str, what: str, number: int, *, is_forced: bool) -> None:
+    if users and not is_forced:
+        detail = f"The {kind} {what} is in use by: {', '.join(sorted(users))}."
+        fix = "move those deployments to another version first."
+        raise Refused(
+            [Problem(code=f"{kind}.in-use", summary=f"The {kind} is in use", detail=detail, fix=fix, number=number)]
+        )

@@ -1,0 +1,69 @@
+"""Tasks that only ask: instances as they are now, logs from their VMs."""
+
+import asyncio
+from dataclasses import dataclass
+
+from director.execution.world import World
+from director.model.names import DeploymentName
+from director.model.problem import Problem, Refused
+from director.model.record import InstanceRecord, Record
+from director.model.tree import Tree
+from director.ports.agents import FetchLogs as AskForLogs
+from director.ports.failure import Failure
+from director.reconcile.driver import Job
+from director.reconcile.requests import FetchLogs, ListInstances
+from director.reconcile.show import instance_row
+from director.reconcile.target import targets
+
+LOGS_S = 600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    world: World
+
+    async def list_instances(self, request: ListInstances, job: Job) -> str:
+        """One JSON object per line of the result (section 6.2, format=full)."""
+        record = await self._record(request.deployment)
+        seen = self.world.agents.seen()
+        for instance in sorted(record.instances, key=lambda i: (i.group, i.index)):
+            vms = record.vms_of(instance.id)
+            if instance.is_compilation or (request.vms_only and not vms):
+                continue
+            vm = max(vms, key=lambda v: v.generation, default=None)
+            job.stages.result(
+                instance_row(instance, vm, record.disks_of(instance.id), seen.get(vm.agent) if vm else None)
+            )
+        return ""
+
+    async def fetch_logs(self, request: FetchLogs, job: Job) -> str:
+        """Blob ids of one archive per instance, joined by commas."""
+        record = await self._record(request.deployment)
+        found = [i for i in targets(request.target, record.instances) if record.vms_of(i.id)]
+        if not found:
+            raise Failure(f"None of {request.target} has a VM to fetch logs from.")
+        replies = await asyncio.gather(*(self._logs_of(instance, record, request, job) for instance in found))
+        return ",".join(str(reply["blob"]) for reply in replies)
+
+    async def _logs_of(self, instance: InstanceRecord, record: Record, request: FetchLogs, job: Job) -> Tree:
+        vm = max(record.vms_of(instance.id), key=lambda v: v.generation)
+        task = f"{instance.group}/{instance.id} ({instance.index})"
+        job.stages.event("Fetching logs for", task, "started")
+        ask = AskForLogs(kinds=request.kinds, filters=request.filters)
+        key = f"task-{job.task.id}/{instance.id}:logs"
+        reply = await self.world.agents.ask(vm.agent, ask, key=key, timeout_s=LOGS_S)
+        job.stages.event("Fetching logs for", task, "finished")
+        return reply
+
+    async def _record(self, name: str) -> Record:
+        record = await self.world.store.record(DeploymentName(name))
+        if record is None:
+            problem = Problem(
+                code="deployment.not-found",
+                summary="Unknown deployment",
+                detail=f'There is no deployment "{name}".',
+                fix="list them with `director deployments`.",
+                number=70000,
+            )
+            raise Refused([problem])
+        return record

@@ -1,0 +1,16 @@
+"""What every test shares."""
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _loop_of_the_main_thread() -> Iterator[None]:
+    """pytest-asyncio asks for the thread's loop before its own, and leaves one it made thereby unclosed."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    asyncio.set_event_loop(None)
+    loop.close()
