@@ -1,1 +1,5 @@
 """``python -m director``: the command."""
+
+from director.cli.app import main
+
+main()
