@@ -1,0 +1,51 @@
+# Every target works on a fresh clone: what it needs, it installs into .venv first.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+
+.PHONY: help demo demo-clean test check bench format install
+
+help:
+	@echo "make demo        deploy the sample to this machine and look at it"
+	@echo "make demo-clean  remove everything the demo made"
+	@echo "make test        run every test"
+	@echo "make check       lint, types, import contracts, generated code"
+	@echo "make bench       measure, print a table, write build/bench.json"
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.runtime: pyproject.toml | $(BIN)/python
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.runtime
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+install: $(VENV)/.runtime
+
+demo: $(VENV)/.runtime
+	@tools/demo run
+
+demo-clean:
+	@tools/demo clean
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check
+	$(BIN)/ruff check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python tools/generate-wire --check
+
+test: $(VENV)/.dev
+	@tools/install-test-tools
+	$(BIN)/pytest -q
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m bench
+
+format: $(VENV)/.dev
+	$(BIN)/ruff format
+	$(BIN)/ruff check --fix
