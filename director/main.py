@@ -1,1 +1,238 @@
-"""The only module that knows every part: settings, adapters, loops, API."""
+"""The only module that knows every part: settings, adapters, loops, API. Run as ``python -m director.main``."""
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+
+import uvicorn
+from pydantic import ValidationError
+from starlette.applications import Starlette
+
+from director.adapters.agents.gateway import Gateway, GatewayOptions
+from director.adapters.agents.listen import Listen
+from director.adapters.archives import ArchiveReader
+from director.adapters.blobs import DirectoryBlobs
+from director.adapters.clock import SystemClock
+from director.adapters.local import LocalInfrastructure, destroy
+from director.adapters.secrets import SecretKeeper
+from director.adapters.store import SqlStore, plan_to_tree
+from director.adapters.tasklog import FileTaskLog
+from director.adapters.templates import TemplateRenderer
+from director.api.app import build_app
+from director.api.services import Credentials, Info, Services
+from director.execution.world import World
+from director.home import Home, log_to_stdout, only_one
+from director.planning.explain import explain
+from director.ports.failure import Failure
+from director.reconcile.driver import Driver
+from director.reconcile.handlers import Deployments, handlers
+from director.reconcile.prepare import Preparer
+from director.reconcile.seed import seed
+from director.reconcile.software import Software
+from director.reconcile.tidy import Tidy
+from director.reconcile.visit import Visit
+from director.settings import Settings
+
+VERSION = "0.1.0"
+
+
+@asynccontextmanager
+async def made_world(settings: Settings, home: Home) -> AsyncIterator[tuple[World, Gateway, DirectoryBlobs]]:
+    """Every adapter, opened, and closed again in the other order."""
+    clock = SystemClock()
+    async with AsyncExitStack() as stack:
+        store = await SqlStore.open(home.database)
+        stack.push_async_callback(store.close)
+        blobs = DirectoryBlobs(home.blobs)
+        infrastructure = LocalInfrastructure(
+            settings.state_dir,
+            agent_command=(sys.executable, "-m", "agent"),
+            sockets_dir=settings.sockets_dir,
+            calls_in_flight=settings.calls_in_flight,
+        )
+        stack.push_async_callback(infrastructure.close)
+        gateway = Gateway(
+            store=store,
+            blobs=blobs,
+            clock=clock,
+            authority=home.authority(clock),
+            options=GatewayOptions(
+                enrol=Listen(
+                    host=settings.agents_host, port=settings.enrol_port, socket=settings.sockets_dir / "enrol.sock"
+                ),
+                agents=Listen(
+                    host=settings.agents_host, port=settings.agents_port, socket=settings.sockets_dir / "agents.sock"
+                ),
+                heartbeat_s=settings.heartbeat_s,
+            ),
+        )
+        world = World(
+            store=store,
+            infrastructure=infrastructure,
+            agents=gateway,
+            secrets=SecretKeeper(store, home.secrets_key, clock),
+            tasklog=FileTaskLog(home.tasks),
+            clock=clock,
+        )
+        yield world, gateway, blobs
+
+
+async def serve(settings: Settings) -> None:
+    """Runs until SIGTERM or SIGINT. VMs go on without it."""
+    home = Home(settings.state_dir)
+    home.make(settings.sockets_dir)
+    async with made_world(settings, home) as (world, gateway, blobs), AsyncExitStack() as stack:
+        renderer = TemplateRenderer(blobs, home.scratch)
+        stack.push_async_callback(renderer.close)
+        await gateway.start()
+        stack.push_async_callback(gateway.stop)
+        uuid = await seed(world)
+        preparer = Preparer(
+            world=world,
+            renderer=renderer,
+            director_started=world.clock.monotonic(),
+            calls_in_flight=settings.calls_in_flight,
+            agent_wait_s=settings.agent_wait_s,
+        )
+        table = handlers(
+            Deployments(preparer=preparer, world=world, encode=plan_to_tree),
+            Software(world=world, archives=ArchiveReader(blobs, home.scratch), scratch=home.scratch),
+            Visit(world=world),
+            Tidy(world=world),
+        )
+        driver = Driver(world, table, preparer, tasks_at_once=settings.tasks_at_once)
+        services = Services(
+            store=world.store,
+            driver=driver,
+            agents=world.agents,
+            blobs=blobs,
+            tasklog=world.tasklog,
+            secrets=world.secrets,
+            info=Info(name=settings.name, uuid=uuid, version=VERSION, cpi="local"),
+            credentials=Credentials(client=settings.client, secret=home.client_secret()),
+            uploads_dir=home.uploads,
+            clock=world.clock,
+            encode_plan=plan_to_tree,
+            explain_plan=explain,
+            upload_size_max=settings.upload_size_max,
+        )
+        await _run(settings, home, driver, build_app(services), world)
+
+
+async def _run(settings: Settings, home: Home, driver: Driver, app: Starlette, world: World) -> None:
+    """API and pulse side by side until a signal; then the API first, so that nobody is answered by half a director."""
+    server = _server(settings, home, app)
+    stop = asyncio.Event()
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(sign, stop.set)
+    async with asyncio.TaskGroup() as group:
+        pulse = group.create_task(driver.run(), name="pulse")
+        serving = group.create_task(_serve_http(server), name="api")
+        group.create_task(_announce(server, settings, home, world), name="announce")
+        ended = group.create_task(stop.wait(), name="signals")
+        await asyncio.wait({pulse, serving, ended}, return_when=asyncio.FIRST_COMPLETED)
+        ended.cancel()
+        server.should_exit = True
+        await asyncio.wait({serving})
+        pulse.cancel()
+
+
+async def _serve_http(server: uvicorn.Server) -> None:
+    """Uvicorn ends the process when its port is taken; we say so in words."""
+    try:
+        await server.serve()
+    except SystemExit:
+        config = server.config
+        raise Failure(f"The HTTP API cannot listen on {config.host}:{config.port}: is it in use?") from None
+
+
+class _Server(uvicorn.Server):
+    """Leaves signals to us, and says when it listens."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.listens = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.listens.set()
+
+    def install_signal_handlers(self) -> None: ...
+
+
+def _server(settings: Settings, home: Home, app: Starlette) -> _Server:
+    pem = str(home.server_pem(settings.api_host))
+    config = uvicorn.Config(
+        app,
+        host=settings.api_host,
+        port=settings.api_port,
+        ssl_certfile=pem,
+        ssl_keyfile=pem,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_keep_alive=30,
+        timeout_graceful_shutdown=2,
+    )
+    return _Server(config)
+
+
+async def _announce(server: _Server, settings: Settings, home: Home, world: World) -> None:
+    """Writes where this director is to be found, and tells whoever started it that it is ready."""
+    await server.listens.wait()
+    port = server.servers[0].sockets[0].getsockname()[1]
+    info = await world.infrastructure.info()
+    home.announce(
+        {
+            "url": f"https://{settings.api_host}:{port}",
+            "client": settings.client,
+            "client_secret_file": str(home.client_secret_file),
+            "ca_file": str(home.ca_file),
+            "pid": os.getpid(),
+            "not_enforced": list(info.not_enforced),
+        }
+    )
+    if settings.ready_fd is not None:
+        os.write(settings.ready_fd, b"ready\n")
+        os.close(settings.ready_fd)
+
+
+async def end_everything(settings: Settings) -> None:
+    """Every VM, network and file of this director goes."""
+    await destroy(settings.state_dir)
+    for directory in (settings.sockets_dir, settings.state_dir):
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
+
+def main() -> None:
+    """Exit code 1 with one message when it cannot start or go on."""
+    log_to_stdout()
+    settings = _settings()
+    action = end_everything if sys.argv[1:] == ["destroy"] else serve
+    settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    try:
+        with only_one(settings.state_dir):
+            asyncio.run(action(settings))
+    except* Failure as group:
+        sys.exit("\n".join(str(failure) for failure in _leaves(group)))
+
+
+def _settings() -> Settings:
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = [f"DIRECTOR_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
+        sys.exit("The settings are wrong:\n" + "\n".join(wrong))
+
+
+def _leaves(group: BaseExceptionGroup[Failure]) -> list[BaseException]:
+    return [x for e in group.exceptions for x in (_leaves(e) if isinstance(e, BaseExceptionGroup) else [e])]
+
+
+if __name__ == "__main__":
+    main()

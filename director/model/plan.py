@@ -67,12 +67,17 @@ class Unit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedStep:
-    """``needs`` must have succeeded before it begins. ``limits`` bound this step alone, beside its unit's."""
+    """``needs`` must have succeeded before it begins; ``after`` must have ended, however they ended.
+
+    A step with ``after`` cleans up: it also runs when the task was cancelled, but not when none of those it
+    comes after ever began. ``limits`` bound this step alone, beside its unit's.
+    """
 
     key: StepKey
     step: Step
     subject: str
     needs: tuple[StepKey, ...] = ()
+    after: tuple[StepKey, ...] = ()
     unit: str | None = None
     limits: tuple[str, ...] = ()
 

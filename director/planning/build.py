@@ -11,30 +11,21 @@ from dataclasses import dataclass, replace
 
 from director.model.cloud import CloudConfig, Network, NetworkType
 from director.model.deployment import Lifecycle
-from director.model.names import AgentId, DeploymentName, GroupName, InstanceId, PackageName, PlanId, StepKey
+from director.model.names import AgentId, DeploymentName, GroupName, InstanceId, PlanId, StepKey
 from director.model.plan import Limit, PlannedStep, Unit
 from director.model.problem import Problem, Refused
 from director.model.record import InstanceRecord
 from director.model.release import Catalog
 from director.model.step import AwaitAgent, CompilePackage, CreateVm, DeleteVm, ForgetInstance
 from director.model.tree import Tree
-from director.model.wanted import Address, VmShape, Wanted, WantedInstance, WantedPackage
+from director.model.wanted import Address, VmShape, Wanted, WantedInstance
 from director.planning.address import free_addresses, subnets_in
 from director.planning.chain import Rules, VmIdentity, identity_of
 from director.planning.network import settings_of
+from director.planning.package import Compilation, missing_compilations
 
 COMPILATION = GroupName("compilation")
 WORKERS = "compilation workers"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Build:
-    """One package to compile for one stemcell; ``needs`` its direct dependencies as (name, key)."""
-
-    package: WantedPackage
-    os: str
-    shape: VmShape
-    needs: tuple[tuple[PackageName, str], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +51,7 @@ class _Worker:
     record: InstanceRecord
     identity: VmIdentity
     shape: VmShape
-    builds: tuple[Build, ...]
+    builds: tuple[Compilation, ...]
 
 
 def build_steps(
@@ -76,12 +67,12 @@ def build_steps(
 
     Raises Refused when the compilation network has no address left for a worker (130011).
     """
-    missing = missing_builds(wanted, catalog)
+    missing = missing_compilations(wanted, catalog)
     if not missing:
         return Builds(by_key={})
     assert clouds is not None, "a deployment with packages has a cloud config"
     workers = _workers(missing, clouds, taken, wanted.deployment, plan_id)
-    by_key = {build.package.key: _key_of(build) for build in missing}
+    by_key = {build.key: _key_of(build) for build in missing}
     return Builds(
         steps=tuple(step for worker in workers for step in _steps(worker, by_key, rules)),
         units=tuple(unit for worker in workers for unit in _units(worker)),
@@ -91,49 +82,18 @@ def build_steps(
     )
 
 
-def missing_builds(wanted: Wanted, catalog: Catalog) -> tuple[Build, ...]:
-    """Packages whose compiled form the catalog lacks, dependencies before dependents, then by name."""
-    needs_of = {p.fingerprint: p.dependencies for r in catalog.releases for p in r.packages}
-    os_of = {(s.name, s.version): s.os for s in catalog.stemcells}
-    found: dict[str, Build] = {}
-    for instance in (i for group in wanted.groups for i in group.instances):
-        by_name = {package.name: package for package in instance.packages}
-        shape = instance.shape
-        os = os_of[shape.stemcell_name, shape.stemcell_version]
-        for package in (p for p in instance.packages if p.key not in catalog.compiled and p.key not in found):
-            needs = tuple(sorted((name, by_name[name].key) for name in needs_of[package.fingerprint]))
-            found[package.key] = Build(package=package, os=os, shape=shape, needs=needs)
-    return _dependencies_first(found)
-
-
-def _dependencies_first(builds: Mapping[str, Build]) -> tuple[Build, ...]:
-    ordered: dict[str, Build] = {}
-
-    def place(key: str) -> None:
-        build = builds.get(key)
-        if build is None or key in ordered:
-            return
-        for _, need in build.needs:
-            place(need)
-        ordered[key] = build
-
-    for key in sorted(builds, key=lambda k: (builds[k].package.name, k)):
-        place(key)
-    return tuple(ordered.values())
-
-
 def _workers(
-    builds: tuple[Build, ...],
+    builds: tuple[Compilation, ...],
     clouds: CloudConfig,
     taken: frozenset[str],
     deployment: DeploymentName,
     plan_id: PlanId,
 ) -> list[_Worker]:
     """With reuse at most ``workers`` VMs per stemcell, packages dealt out in turn; else one VM per package."""
-    by_stemcell: dict[tuple[str, str], list[Build]] = defaultdict(list)
+    by_stemcell: dict[tuple[str, str], list[Compilation]] = defaultdict(list)
     for build in builds:
-        by_stemcell[build.shape.stemcell_name, build.shape.stemcell_version].append(build)
-    hands: list[tuple[Build, ...]] = []
+        by_stemcell[build.stemcell.name, build.stemcell.version].append(build)
+    hands: list[tuple[Compilation, ...]] = []
     for _, of_stemcell in sorted(by_stemcell.items()):
         count = min(clouds.compilation.workers, len(of_stemcell))
         count = count if clouds.compilation.reuse_compilation_vms else len(of_stemcell)
@@ -157,7 +117,7 @@ def _addresses(network: Network, clouds: CloudConfig, taken: frozenset[str], cou
 
 def _worker(
     number: int,
-    hand: tuple[Build, ...],
+    hand: tuple[Compilation, ...],
     address: str | None,
     network: Network,
     clouds: CloudConfig,
@@ -177,8 +137,11 @@ def _worker(
         addresses=(reserved,),
         generation=1,
     )
-    shape = replace(
-        hand[0].shape,
+    stemcell = hand[0].stemcell
+    shape = VmShape(
+        stemcell_name=stemcell.name,
+        stemcell_version=stemcell.version,
+        stemcell_cid=stemcell.cid,
         cloud_properties=_cloud_properties(clouds),
         networks={network.name: settings_of(network, reserved, clouds.compilation.az, ("dns", "gateway"))},
         env=clouds.compilation.env,
@@ -201,8 +164,8 @@ def _cloud_properties(clouds: CloudConfig) -> Tree:
     return merged  # type: ignore[return-value]  # trees merged are a tree
 
 
-def _key_of(build: Build) -> StepKey:
-    return StepKey(f"compile {build.package.name}/{build.package.key[:12]}:compile")
+def _key_of(build: Compilation) -> StepKey:
+    return StepKey(f"compile {build.package.name}/{build.key[:12]}:compile")
 
 
 def _steps(worker: _Worker, by_key: Mapping[str, StepKey], rules: Rules) -> list[PlannedStep]:
@@ -238,7 +201,7 @@ def _steps(worker: _Worker, by_key: Mapping[str, StepKey], rules: Rules) -> list
     return [replace(step, unit=f"create {label}") for step in steps] if worker.is_single else steps
 
 
-def _needs(build: Build, by_key: Mapping[str, StepKey]) -> tuple[StepKey, ...]:
+def _needs(build: Compilation, by_key: Mapping[str, StepKey]) -> tuple[StepKey, ...]:
     return tuple(by_key[key] for _, key in build.needs if key in by_key)
 
 
@@ -254,15 +217,15 @@ def _compile_steps(worker: _Worker, ready: StepKey, by_key: Mapping[str, StepKey
     return steps
 
 
-def _compile(build: Build, instance: InstanceId, agent: AgentId) -> CompilePackage:
+def _compile(build: Compilation, instance: InstanceId, agent: AgentId) -> CompilePackage:
     return CompilePackage(
         instance=instance,
         agent=agent,
         package=build.package.name,
         fingerprint=build.package.fingerprint,
-        key=build.package.key,
-        stemcell_os=build.os,
-        stemcell_version=build.shape.stemcell_version,
+        key=build.key,
+        stemcell_os=build.stemcell.os,
+        stemcell_version=build.stemcell.version,
         needs=build.needs,
     )
 

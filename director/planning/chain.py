@@ -242,11 +242,9 @@ def _next_states(decision: Decision, kind: str, rules: Rules) -> dict[str, str]:
     }
 
 
-def add_start(
-    chain: Chain, wanted: WantedInstance, agent: AgentId, spec: Applied, watch: Watch, *needs: StepKey
-) -> None:
-    """Apply, pre-start, start, running, post-start. ``needs`` are the packages that must have been compiled."""
-    chain.add("apply", ApplySpec(instance=wanted.id, agent=agent, spec=spec), *needs)
+def add_start(chain: Chain, wanted: WantedInstance, agent: AgentId, spec: Applied, watch: Watch) -> None:
+    """Apply, pre-start, start, running, post-start."""
+    chain.add("apply", ApplySpec(instance=wanted.id, agent=agent, spec=spec))
     if _has(wanted, "pre-start"):
         chain.add("pre-start", RunScript(instance=wanted.id, agent=agent, script="pre-start"))
     chain.add("start", StartJobs(instance=wanted.id, agent=agent))
@@ -259,9 +257,7 @@ def _has(wanted: WantedInstance, script: str) -> bool:
     return any(job.job.has_script(script) for job in wanted.jobs)
 
 
-def add_update(
-    chain: Chain, decision: Decision, wanted: WantedInstance, spec: Applied, rules: Rules, *compiled: StepKey
-) -> AgentId:
+def add_update(chain: Chain, decision: Decision, wanted: WantedInstance, spec: Applied, rules: Rules) -> AgentId:
     """Everything between the unsettled record and the apply step, for a VM that stays or is replaced."""
     vm = decision.case.vm
     assert vm is not None, "only an instance with a VM is updated"
@@ -271,7 +267,7 @@ def add_update(
         return add_create(chain, replace(decision, case=replace(decision.case, vms=())), wanted, rules).agent
     applied = decision.case.recorded.applied if decision.case.recorded else None
     if applied and applied.packages != spec.packages and decision.have is not Have.STOPPED:
-        chain.add("prepare", PrepareInstance(instance=wanted.id, agent=vm.agent, spec=spec), *compiled)
+        chain.add("prepare", PrepareInstance(instance=wanted.id, agent=vm.agent, spec=spec))
     if decision.move is Move.UPDATE:
         kind = SHUTDOWN if decision.difference is Difference.DISK else UPDATE
         add_stop(chain, decision, wanted.id, spec, kind=kind, rules=rules)

@@ -30,6 +30,8 @@ def explain(plan: Plan, *, steps: bool = True) -> str:
 
 def summary(plan: Plan) -> str:
     """One line: ``2 to create, 1 to update, 1 to delete``."""
+    if not plan.changes and plan.holds:
+        return f"Nothing to do now; {len(plan.holds)} held back."
     if not plan.changes:
         return "No changes: everything is as the manifest says."
     counts = {move: sum(1 for c in plan.changes if c.move is move) for move in Move}
@@ -109,7 +111,8 @@ def _steps(plan: Plan) -> Iterator[str]:
     number = {step.key: place for place, step in enumerate(plan.steps, start=1)}
     for place, step in enumerate(plan.steps, start=1):
         waits = _waits(step, number)
-        yield f"{place:>5}  {step.subject:<16} {describe(step.step)}{waits}"
+        subject = "·" if isinstance(step.step, s.Gate) else step.subject
+        yield f"{place:>5}  {subject:<16} {describe(step.step)}{waits}"
 
 
 def _waits(step: PlannedStep, number: dict[StepKey, int]) -> str:

@@ -290,14 +290,14 @@ class Maker:
             chains.add_rest(chain, decision, wanted, rules)
             return self.take(chain)
         spec = self.given.specs[wanted.id]
-        compiled = builds.keys_for(wanted)
         generation = self.generation(decision, wanted)
         record = chains.record_of(wanted, decision, generation)
-        chain.add("record", RecordInstance(record=record))
+        # Nothing is stopped before all it needs has been compiled.
+        chain.add("record", RecordInstance(record=record), *builds.keys_for(wanted))
         if agent is None:
-            agent = chains.add_update(chain, decision, wanted, spec, rules, *compiled)
+            agent = chains.add_update(chain, decision, wanted, spec, rules)
         watch = group.update.canary_watch if wave.are_canaries else group.update.update_watch
-        chains.add_start(chain, wanted, agent, spec, watch, *compiled)
+        chains.add_start(chain, wanted, agent, spec, watch)
         chain.add("settle", RecordInstance(record=replace(record, applied=spec, is_settled=True)))
         return self.take(chain)
 

@@ -7,6 +7,7 @@ unforeseen exception is caught: it ends its task, is logged, and the next task g
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
@@ -39,7 +40,14 @@ class Cancelled(Exception):
 
 
 Handler = Callable[[Request, "Job"], Awaitable[str]]
-Check = Callable[[Deploy], Awaitable[Plan]]
+
+
+class Checker(Protocol):
+    """Looks at a deploy before it becomes a task."""
+
+    async def check(self, request: Deploy) -> Plan: ...
+
+    async def read(self, request: Deploy) -> object: ...
 
 
 class Job:
@@ -83,12 +91,12 @@ def description_of(request: Request) -> str:
 
 
 class Driver:
-    """``handlers`` by request class; ``check`` plans a deploy without touching anything."""
+    """``handlers`` by request class."""
 
-    def __init__(self, world: World, handlers: Mapping[type, Handler], check: Check, *, tasks_at_once: int) -> None:
+    def __init__(self, world: World, handlers: Mapping[type, Handler], checker: Checker, *, tasks_at_once: int) -> None:
         self._world = world
         self._handlers = handlers
-        self._check = check
+        self._checker = checker
         self._tasks_at_once = tasks_at_once
         self._wake = asyncio.Event()
         self._jobs: dict[TaskId, Job] = {}
@@ -96,7 +104,7 @@ class Driver:
 
     async def check(self, request: Deploy) -> Plan:
         """Reads, resolves and plans without touching anything. Raises Refused with every problem."""
-        return await self._check(request)
+        return await self._checker.check(request)
 
     async def submit(self, request: Request, *, user: str, context_id: str = "") -> Task:
         """Stores a queued task and wakes the pulse. Never waits for the task itself.
@@ -104,7 +112,7 @@ class Driver:
         A Deploy is checked first, so that bad input raises Refused before any task exists.
         """
         if isinstance(request, Deploy):
-            await self._check(request)
+            await self._checker.read(request)
         now = self._world.clock.now()
         deployment = getattr(request, "deployment", None)
         task = await self._world.store.add_task(

@@ -50,6 +50,7 @@ class Software:
     async def update_stemcell(self, request: UpdateStemcell, job: Job) -> str:
         """Hands the image to the infrastructure, then records what it was given as."""
         target = self.scratch / f"stemcell-{job.task.id}"
+        await asyncio.to_thread(target.mkdir, mode=0o700)
         try:
             with _stage(job, "Update stemcell", "Extracting stemcell archive"), _consumed(Path(request.path)):
                 read = await self.archives.read_stemcell(Path(request.path), target)

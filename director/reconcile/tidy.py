@@ -1,10 +1,11 @@
 """Removes what nothing needs any more, and only that: orphaned disks, software no deployment uses (section 4.6)."""
 
 from dataclasses import dataclass, replace
+from functools import cmp_to_key
 from typing import TypeVar
 
 from director.execution.world import World
-from director.manifest.version import sort_versions
+from director.manifest.version import compare_versions
 from director.model.problem import Problem, Refused
 from director.model.record import DiskRecord, DiskState
 from director.model.release import Release, Stemcell
@@ -68,7 +69,7 @@ def _all_but_newest(found: list[T], keep: int) -> list[T]:
     gone: list[T] = []
     for name in names:
         of_name = {item.version: item for item in found if item.name == name}
-        newest_first = list(reversed(sort_versions(list(of_name))))
+        newest_first = sorted(of_name, key=cmp_to_key(compare_versions), reverse=True)
         gone += [of_name[version] for version in newest_first[keep:]]
     return gone
 

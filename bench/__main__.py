@@ -1,0 +1,18 @@
+"""``make bench``: every scenario, a table, build/bench.json. Ends with 1 when a goal is missed."""
+
+import sys
+from pathlib import Path
+
+from bench import deploy_50
+from bench.figures import show, write
+
+
+def main() -> int:
+    figures = deploy_50.measure()
+    show(figures)
+    write(figures, Path("build/bench.json"))
+    return 0 if all(figure.met for figure in figures) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,41 @@
+"""One measured figure, beside what it is held against; the table and ``build/bench.json``."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """``goal`` is the most that ``value`` may be. ``peer_value`` was measured apart, on two cores as well."""
+
+    name: str
+    value: float
+    unit: str
+    goal: float
+    peer: str = ""
+    peer_value: float | None = None
+
+    @property
+    def ratio(self) -> float | None:
+        return round(self.value / self.peer_value, 4) if self.peer_value else None
+
+    @property
+    def met(self) -> bool:
+        return self.value <= self.goal
+
+
+def write(figures: Sequence[Figure], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows = [{**asdict(f), "ratio": f.ratio, "met": f.met} for f in figures]
+    path.write_text(json.dumps(rows, indent=2) + "\n")
+
+
+def show(figures: Sequence[Figure]) -> None:
+    print(f"{'figure':<42} {'value':>9} {'unit':<13} {'goal':>7} {'peer':>7} {'ratio':>7}  met")
+    for f in figures:
+        peer = f"{f.peer_value:g}" if f.peer_value else "-"
+        ratio = f"{f.ratio:.3f}" if f.ratio else "-"
+        met = "yes" if f.met else "NO"
+        print(f"{f.name:<42} {f.value:>9.3f} {f.unit:<13} {f.goal:>7g} {peer:>7} {ratio:>7}  {met}")

@@ -1,0 +1,1 @@
+"""A whole world in dicts, with faults on demand: what simulations and contract suites run against."""

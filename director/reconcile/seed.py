@@ -1,0 +1,23 @@
+"""What a new director must have before its first task: a uuid, and the stemcell that is this host."""
+
+import uuid
+
+from director.execution.world import World
+from director.model.names import Digest, StemcellCid
+from director.model.release import Stemcell
+from director.ports.store import PutSetting, PutStemcell
+
+HOST = Stemcell(name="local", os="local", version="1", cid=StemcellCid("host"), digest=Digest(""), api_version=3)
+"""VMs of the local infrastructure see this machine's own programs; nothing is to be uploaded for them."""
+
+
+async def seed(world: World) -> str:
+    """The director's uuid, made at its first start."""
+    known = await world.store.setting("director")
+    if known is not None:
+        return str(known["uuid"])
+    made = str(uuid.uuid4())
+    info = await world.infrastructure.info()
+    host = [PutStemcell(stemcell=HOST)] if "local" in info.stemcell_formats else []
+    await world.store.commit(PutSetting(name="director", value={"uuid": made}), *host)
+    return made

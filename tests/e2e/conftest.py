@@ -1,0 +1,100 @@
+"""A real director with real agents and VMs on this machine, driven by the real command."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+IS_ROOT = os.geteuid() == 0
+
+
+class Director:
+    """One local director of its own, and everything a test does to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.state = folder / "state"
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("BOSH_", "DIRECTOR_"))}
+        ports = {f"DIRECTOR_{name}_PORT": "0" for name in ("API", "AGENTS", "ENROL")}
+        self.env = {**kept, **ports, "DIRECTOR_STATE_DIR": str(self.state)}
+
+    def start_command(self, *words, **more):
+        command = [sys.executable, "-m", "director", *map(str, words)]
+        return subprocess.Popen(
+            command, env=self.env, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **more
+        )
+
+    def run(self, *words, expect=0, timeout=170):
+        with self.start_command(*words) as process:
+            out, err = process.communicate(timeout=timeout)
+        assert process.returncode == expect, f"director {words} ended with {process.returncode}:\n{out}\n{err}"
+        return out + err
+
+    def rows(self, *words):
+        return json.loads(self.run("--json", *words))["Tables"][0]["Rows"]
+
+    @property
+    def facts(self):
+        return json.loads((self.state / "director.json").read_text())
+
+    def instances(self, deployment="guestbook"):
+        """Rows of `instances --details` by group/index."""
+        found = self.rows("-d", deployment, "instances", "--details")
+        return {f"{row['instance'].partition('/')[0]}/{row['index']}": row for row in found}
+
+    def deploy(self, *more, **options):
+        return self.run("-n", "deploy", "manifests/guestbook.yml", *more, **options)
+
+    def url(self):
+        return f"http://{self.instances()['proxy/0']['ips']}:8080/"
+
+    def page(self):
+        with urllib.request.urlopen(self.url(), timeout=10) as response:
+            return response.read().decode()
+
+    def environment(self):
+        """What `eval "$(director local env)"` sets."""
+        lines = self.run("local", "env").splitlines()
+        return dict(line.removeprefix("export ").replace("'", "").split("=", 1) for line in lines)
+
+
+def leftovers(director):
+    """Processes, mounts, links and control groups that belong to this director's VMs."""
+    mark = str(director.state)
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            text = (path / "mountinfo").read_text() + (path / "cmdline").read_text()
+        except OSError:
+            continue
+        if f"{mark}/vms" in text or f"{mark}/disks" in text:
+            found.append(f"process {path.name}: {(path / 'cmdline').read_text() if path.exists() else ''}")
+    if mark in Path("/proc/self/mountinfo").read_text():
+        found.append("mounts")
+    return found
+
+
+@pytest.fixture(scope="module")
+def director():
+    """A started director with the sample's cloud config; everything of it is gone afterwards, and that is asserted."""
+    with tempfile.TemporaryDirectory(prefix="director-e2e-") as name:
+        made = Director(Path(name))
+        try:
+            made.run("local", "start")
+            ops = [] if IS_ROOT else ["-o", "manifests/ops/unprivileged.yml"]
+            made.run("-n", "update-cloud-config", "manifests/cloud-config.yml", *ops)
+            yield made
+        finally:
+            made.run("-n", "local", "destroy")
+        deadline = time.monotonic() + 10
+        while leftovers(made) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert leftovers(made) == []
+        assert not made.state.exists()
