@@ -30,6 +30,7 @@ from director.model.tree import digest_of
 from director.model.wanted import Want, Wanted, WantedInstance
 from director.planning.chain import identity_of
 from director.planning.make import Inputs, applied_of
+from director.planning.package import missing_compilations
 from director.planning.resolve import resolve
 from director.planning.spec import spec_tree
 from director.reconcile.choose import choose
@@ -78,18 +79,16 @@ CATALOG = Catalog(releases=(RELEASE,), stemcells=(STEMCELL, NEWER))
 def compiled(wanted: Wanted) -> Catalog:
     """The catalog once every package of ``wanted`` has been compiled."""
     built = {
-        p.key: CompiledPackage(
-            key=p.key,
-            name=p.name,
-            fingerprint=p.fingerprint,
-            stemcell_os="local",
-            stemcell_version=i.shape.stemcell_version,
-            blob=BlobId(p.key),
-            digest=Digest(p.key),
+        one.key: CompiledPackage(
+            key=one.key,
+            name=one.package.name,
+            fingerprint=one.package.fingerprint,
+            stemcell_os=one.stemcell.os,
+            stemcell_version=one.stemcell.version,
+            blob=BlobId(one.key),
+            digest=Digest(one.key),
         )
-        for group in wanted.groups
-        for i in group.instances
-        for p in i.packages
+        for one in missing_compilations(wanted, CATALOG)
     }
     return Catalog(releases=CATALOG.releases, stemcells=CATALOG.stemcells, compiled=built)
 
