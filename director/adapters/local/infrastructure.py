@@ -1,0 +1,261 @@
+"""VMs, networks and disks on this machine, behind the ``Infrastructure`` port.
+
+Decides in which order the parts of a VM come and go; each part knows its own module. Everything lies below the state
+directory: ``vms/<name>/`` (vm.json, vcap, disks, log, and what init.sh reads), ``disks/``, and ``host/``,
+which all VMs share. A VM's name is its cid.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Final
+from weakref import WeakValueDictionary
+
+from director.adapters.local import boot, root
+from director.adapters.local.disks import PLACE_IN_VM, Disks
+from director.adapters.local.enrolment import make_vcap, renew_enrolment
+from director.adapters.local.files import DiskFile, Reader, VmFile, safe, write_file
+from director.adapters.local.limits import Groups, find_groups
+from director.adapters.local.network import Networks, hash_of, vm_commands
+from director.adapters.local.process import Process, boot_id, is_alive, kill
+from director.adapters.local.remove import remove_tree
+from director.adapters.local.request import HOST, Nic, check_shape, read_nics
+from director.model.names import DeploymentName, DiskCid, DiskName, InstanceId, StemcellCid, VmCid, VmName
+from director.model.sighting import Power, SeenDisk, SeenVm
+from director.model.tree import Tree
+from director.ports.failure import InfrastructureFailure, Retry
+from director.ports.infrastructure import DiskRequest, Enrolment, InfrastructureInfo, VmRequest
+
+_DESTROY_AT_ONCE: Final = 8
+
+
+class LocalInfrastructure:
+    """``sockets_dir`` holds the director's sockets and is shown to VMs, so a restarted director's are seen too."""
+
+    def __init__(
+        self, state_dir: Path, *, agent_command: Sequence[str], sockets_dir: Path, calls_in_flight: int
+    ) -> None:
+        self._home = state_dir.resolve()
+        self._vms = self._home / "vms"
+        self._sockets = sockets_dir.resolve()
+        self._agent_command = tuple(agent_command)
+        self._has_networks = os.geteuid() == 0
+        self._reader = Reader()
+        self._disks = Disks(self._home, self._reader)
+        self._networks = Networks(str(self._home))
+        self._slots = asyncio.Semaphore(calls_in_flight)
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._checking = asyncio.Lock()
+        self._host: root.Host | None = None
+        self._boot = boot_id()
+        self._found: Groups | None = None
+
+    @property
+    def _groups(self) -> Groups:
+        if self._found is None:
+            mounts, own = Path("/proc/self/mountinfo").read_text(), Path("/proc/self/cgroup").read_text()
+            self._found = find_groups(hash_of(str(self._home)), mounts, own)
+        return self._found
+
+    async def info(self) -> InfrastructureInfo:
+        return InfrastructureInfo(name="local", stemcell_formats=("local",), not_enforced=self._groups.not_enforced)
+
+    async def create_stemcell(self, image: Path, properties: Tree) -> StemcellCid:
+        """Whatever ``image`` holds, VMs run this host's own programs so far."""
+        form = properties.get("format", "local")
+        if form != "local":
+            raise InfrastructureFailure(
+                f'The stemcell {image.name} is of format "{form}", but local VMs can only be this host yet: '
+                'use a stemcell of format "local".'
+            )
+        return HOST
+
+    async def delete_stemcell(self, cid: StemcellCid) -> None:
+        """Nothing to do: the host stays where it is."""
+
+    async def create_vm(self, request: VmRequest) -> VmCid:
+        nics, limits = check_shape(request.shape, own_network=self._has_networks)
+        async with self._turn(safe(request.name)):
+            known = self._reader.vm(self._file(request.name))
+            if known is not None and self._is_on(known):
+                renew_enrolment(self._vms / request.name / "vcap", request.enrolment)
+            else:
+                if (self._vms / request.name).exists():
+                    await self._remove_vm(request.name)
+                vm = VmFile(
+                    name=request.name,
+                    instance=request.instance,
+                    deployment=request.deployment,
+                    networks=request.shape.networks,
+                    limits=limits,
+                    tags=request.tags,
+                )
+                await self._make_vm(vm, nics, request.enrolment)
+        return VmCid(request.name)
+
+    async def _make_vm(self, vm: VmFile, nics: Sequence[Nic], enrolment: Enrolment) -> None:
+        host = await self._checked_host()
+        directory = self._vms / vm.name
+        directory.mkdir(mode=0o700, parents=True)
+        write_file(self._file(vm.name), vm)
+        make_vcap(directory / "vcap", enrolment)
+        (directory / "disks").mkdir()
+        await self._boot_vm(vm, nics, host)
+
+    async def _boot_vm(self, vm: VmFile, nics: Sequence[Nic], host: root.Host) -> None:
+        directory = self._vms / vm.name
+        hostname = boot.hostname_of(vm.name)
+        joins = self._groups.create(vm.name, vm.limits)
+        root.write_etc(directory, hostname, nics)
+        (directory / "groups").write_text("".join(f"{path}\n" for path in joins))
+        (directory / "fstab").write_text(root.fstab(directory, host))
+        (directory / "net").write_text(vm_commands(nics) if self._has_networks else "")
+
+        async def connect(process: Process) -> None:
+            write_file(self._file(vm.name), replace(vm, process=process))
+            if self._has_networks:
+                await self._networks.connect(vm.name, process.pid, nics)
+
+        launch = boot.Launch(
+            vm=directory,
+            root=host.root,
+            hostname=hostname,
+            agent_command=self._agent_command,
+            own_network=self._has_networks,
+        )
+        await boot.start(launch, connect, self._boot)
+
+    async def delete_vm(self, cid: VmCid) -> None:
+        async with self._turn(safe(cid)):
+            await self._remove_vm(cid)
+
+    async def _remove_vm(self, name: str) -> None:
+        """Also of what a crash left half-made. ``vm.json`` goes last: until then it is found and removed again."""
+        directory = self._vms / name
+        known = self._reader.vm(self._file(name))
+        if known is not None:
+            await self._end(known)
+        if directory.is_dir():
+            self._disks.detach_all(name)
+            await remove_tree(directory, last="vm.json")
+        self._reader.forget(self._file(name))
+
+    async def _end(self, vm: VmFile) -> None:
+        """No process of it runs, no address of it answers, and it holds no control group."""
+        if vm.process is not None:
+            await kill(vm.process, boot.KILL_TIMEOUT_S)
+        if self._has_networks:
+            await self._networks.disconnect(vm.name, [nic.network for nic in read_nics(vm.networks, [])])
+        await self._groups.remove(vm.name)
+
+    async def reboot_vm(self, cid: VmCid) -> None:
+        async with self._turn(safe(cid)):
+            vm = self._reader.vm(self._file(cid))
+            if vm is None:
+                raise InfrastructureFailure(f'VM "{cid}" does not exist, so it cannot be rebooted.')
+            await self._end(vm)
+            await self._boot_vm(vm, read_nics(vm.networks, []), await self._checked_host())
+
+    async def find_vm(self, name: VmName) -> SeenVm | None:
+        vm = self._reader.vm(self._file(safe(name)))
+        return None if vm is None else self._seen(vm)
+
+    async def find_vms(self, deployment: DeploymentName | None = None) -> Mapping[VmName, SeenVm]:
+        vms = (self._reader.vm(self._file(name)) for name in self._names())
+        return {VmName(vm.name): self._seen(vm) for vm in vms if vm and deployment in {None, vm.deployment}}
+
+    def _seen(self, vm: VmFile) -> SeenVm:
+        return SeenVm(
+            name=VmName(vm.name),
+            cid=VmCid(vm.name),
+            power=Power.ON if self._is_on(vm) else Power.OFF,
+            instance=InstanceId(vm.instance),
+            disks=tuple(DiskCid(name) for name in self._disks.attached(vm.name)),
+        )
+
+    async def create_disk(self, request: DiskRequest) -> DiskCid:
+        wanted = DiskFile(name=safe(request.name), deployment=request.deployment, size_mb=request.size_mb)
+        async with self._alone(f"disk {request.name}"):
+            self._disks.create(wanted)
+        return DiskCid(request.name)
+
+    async def delete_disk(self, cid: DiskCid) -> None:
+        async with self._alone(f"disk {cid}"):
+            directory = self._disks.forget(cid)
+            if directory is not None:
+                await remove_tree(directory)
+                self._disks.forgotten(cid)
+
+    async def find_disk(self, name: DiskName) -> SeenDisk | None:
+        disk = self._disks.file(name)
+        return None if disk is None else self._disks.seen(disk)
+
+    async def find_disks(self, deployment: DeploymentName | None = None) -> Mapping[DiskName, SeenDisk]:
+        return self._disks.find(deployment)
+
+    async def attach_disk(self, vm: VmCid, disk: DiskCid) -> Tree:
+        async with self._alone(safe(vm), f"disk {disk}"):
+            if self._reader.vm(self._file(vm)) is None:
+                raise InfrastructureFailure(f'VM "{vm}" does not exist, so disk "{disk}" cannot be attached to it.')
+            self._disks.attach(vm, disk)
+        return {"path": f"{PLACE_IN_VM}/{disk}"}
+
+    async def detach_disk(self, vm: VmCid, disk: DiskCid) -> None:
+        async with self._alone(safe(vm), f"disk {disk}"):
+            self._disks.detach(vm, disk)
+
+    async def close(self) -> None:
+        """VMs outlive the director; nothing is held open for them."""
+
+    async def end_all(self) -> None:
+        """Removes every VM, disk, bridge and control group of this state directory."""
+        async with asyncio.TaskGroup() as group:
+            for name in self._names():
+                group.create_task(self.delete_vm(VmCid(name)))
+        for name in ("vms", "disks", "host"):
+            await remove_tree(self._home / name)
+
+    def _names(self) -> list[str]:
+        return sorted(entry.name for entry in self._vms.iterdir()) if self._vms.is_dir() else []
+
+    def _file(self, name: str) -> Path:
+        return self._vms / name / "vm.json"
+
+    def _is_on(self, vm: VmFile) -> bool:
+        return vm.process is not None and is_alive(vm.process, self._boot)
+
+    @asynccontextmanager
+    async def _turn(self, name: str) -> AsyncIterator[None]:
+        """One change of one VM at a time, and no more changes at once than the machine was set to take."""
+        async with self._alone(name), self._slots:
+            yield
+
+    @asynccontextmanager
+    async def _alone(self, *names: str) -> AsyncIterator[None]:
+        """Nothing else is done to these meanwhile; locks are taken in the order given: a VM's before a disk's."""
+        async with AsyncExitStack() as held:
+            for name in names:
+                await held.enter_async_context(self._locks.setdefault(name, asyncio.Lock()))
+            try:
+                yield
+            except OSError as error:
+                raise InfrastructureFailure(f"{' and '.join(names)}: {error}.", retry=Retry.BOUNDED) from error
+
+    async def _checked_host(self) -> root.Host:
+        async with self._checking:
+            if self._host is None:
+                await boot.check_machine(own_network=self._has_networks)
+                self._sockets.mkdir(mode=0o700, parents=True, exist_ok=True)
+                self._host = root.look_at_host(
+                    self._home, self._sockets, self._agent_command, own_network=self._has_networks
+                )
+            return self._host
+
+
+async def destroy(state_dir: Path) -> None:
+    """Ends every VM of a state directory, director or not, and removes their disks, bridges and control groups."""
+    empty = LocalInfrastructure(state_dir, agent_command=(), sockets_dir=state_dir, calls_in_flight=_DESTROY_AT_ONCE)
+    await empty.end_all()

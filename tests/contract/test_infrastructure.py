@@ -1,0 +1,182 @@
+"""One suite for every infrastructure: in memory, on this machine as root, on this machine as an ordinary user."""
+
+from contextlib import asynccontextmanager
+
+import pytest
+
+from director.adapters.local import LocalInfrastructure, destroy
+from director.adapters.memory.infrastructure import MemoryInfrastructure
+from director.model.sighting import Power
+from director.ports.failure import InfrastructureFailure
+from tests.contract.local_vm import AGENT_COMMAND, IS_ROOT, Guests, disk_request, vm_request
+
+
+@asynccontextmanager
+async def memory(_):
+    yield MemoryInfrastructure()
+
+
+@asynccontextmanager
+async def local(tmp_path):
+    state_dir = tmp_path / "state dir"
+    guests = Guests()
+    await guests.listen(tmp_path / "run")
+    try:
+        yield LocalInfrastructure(
+            state_dir, agent_command=AGENT_COMMAND, sockets_dir=tmp_path / "run", calls_in_flight=4
+        )
+    finally:
+        await destroy(state_dir)
+        await guests.close()
+    assert not list(state_dir.glob("*"))
+
+
+# A process is root or it is not: as root, test_local_user.py runs the user's part in a child that is not.
+LOCAL = (
+    pytest.param(local, id="local-root", marks=pytest.mark.root) if IS_ROOT else pytest.param(local, id="local-user")
+)
+
+
+@pytest.fixture(params=[pytest.param(memory, id="memory"), LOCAL])
+async def cloud(request, tmp_path):
+    async with request.param(tmp_path) as infrastructure:
+        yield infrastructure
+        await infrastructure.close()
+
+
+async def test_a_created_vm_is_found_by_its_name_and_is_on(cloud):
+    cid = await cloud.create_vm(vm_request("web-1"))
+    seen = await cloud.find_vm("web-1")
+    assert (seen.name, seen.cid, seen.power, seen.instance) == ("web-1", cid, Power.ON, "instance-of-web-1")
+    assert seen.disks == ()
+
+
+async def test_a_name_nobody_has_is_not_found(cloud):
+    assert await cloud.find_vm("nobody") is None
+    assert await cloud.find_vms() == {}
+    assert await cloud.find_disk("nothing") is None
+    assert await cloud.find_disks() == {}
+
+
+async def test_creating_a_vm_again_adopts_it(cloud):
+    first = await cloud.create_vm(vm_request("web-1"))
+    await cloud.create_disk(disk_request("disk-1"))
+    await cloud.attach_disk(first, "disk-1")
+    assert await cloud.create_vm(vm_request("web-1")) == first
+    assert (await cloud.find_vm("web-1")).disks == ("disk-1",), "it is the same VM"
+
+
+async def test_vms_are_found_in_bulk_and_by_deployment(cloud):
+    await cloud.create_vm(vm_request("b", number=11))
+    await cloud.create_vm(vm_request("a", number=12))
+    await cloud.create_vm(vm_request("c", number=13, deployment="other"))
+    assert list(await cloud.find_vms()) == ["a", "b", "c"]
+    assert list(await cloud.find_vms("shop")) == ["a", "b"]
+    assert list(await cloud.find_vms("nobody")) == []
+
+
+async def test_a_deleted_vm_is_gone_and_deleting_it_again_is_well(cloud):
+    cid = await cloud.create_vm(vm_request("web-1"))
+    await cloud.delete_vm(cid)
+    assert await cloud.find_vm("web-1") is None
+    await cloud.delete_vm(cid)
+    assert await cloud.create_vm(vm_request("web-1")) == cid, "its name is free again"
+
+
+async def test_a_rebooted_vm_is_the_same_one_and_on(cloud):
+    cid = await cloud.create_vm(vm_request("web-1"))
+    await cloud.create_disk(disk_request("disk-1"))
+    await cloud.attach_disk(cid, "disk-1")
+    await cloud.reboot_vm(cid)
+    seen = await cloud.find_vm("web-1")
+    assert (seen.power, seen.disks) == (Power.ON, ("disk-1",))
+
+
+async def test_what_is_not_there_cannot_be_rebooted(cloud):
+    with pytest.raises(InfrastructureFailure, match="nobody"):
+        await cloud.reboot_vm("nobody")
+
+
+async def test_a_created_disk_is_found_and_creating_it_again_is_well(cloud):
+    cid = await cloud.create_disk(disk_request("disk-1", size_mb=10))
+    assert await cloud.create_disk(disk_request("disk-1", size_mb=10)) == cid
+    seen = await cloud.find_disk("disk-1")
+    assert (seen.name, seen.cid, seen.size_mb, seen.vm) == ("disk-1", cid, 10, None)
+
+
+async def test_disks_are_found_in_bulk_and_by_deployment(cloud):
+    await cloud.create_disk(disk_request("b"))
+    await cloud.create_disk(disk_request("a"))
+    await cloud.create_disk(disk_request("c", deployment="other"))
+    assert list(await cloud.find_disks()) == ["a", "b", "c"]
+    assert list(await cloud.find_disks("shop")) == ["a", "b"]
+
+
+async def test_an_attached_disk_is_seen_on_both_sides_and_the_hint_says_where(cloud):
+    vm = await cloud.create_vm(vm_request("web-1"))
+    disk = await cloud.create_disk(disk_request("disk-1"))
+    hint = await cloud.attach_disk(vm, disk)
+    assert hint == {"path": "/run/disks/disk-1"}
+    assert await cloud.attach_disk(vm, disk) == hint, "attaching again is well"
+    assert (await cloud.find_vm("web-1")).disks == (disk,)
+    assert (await cloud.find_disk("disk-1")).vm == vm
+
+
+async def test_a_disk_is_attached_to_one_vm_at_most(cloud):
+    one = await cloud.create_vm(vm_request("web-1", number=11))
+    two = await cloud.create_vm(vm_request("web-2", number=12))
+    disk = await cloud.create_disk(disk_request("disk-1"))
+    await cloud.attach_disk(one, disk)
+    with pytest.raises(InfrastructureFailure, match="web-1"):
+        await cloud.attach_disk(two, disk)
+    await cloud.detach_disk(two, disk)
+    assert (await cloud.find_disk("disk-1")).vm == one, "only its holder lets it go"
+
+
+async def test_only_what_is_there_can_be_attached(cloud):
+    vm = await cloud.create_vm(vm_request("web-1"))
+    disk = await cloud.create_disk(disk_request("disk-1"))
+    with pytest.raises(InfrastructureFailure, match="nothing"):
+        await cloud.attach_disk(vm, "nothing")
+    with pytest.raises(InfrastructureFailure, match="nobody"):
+        await cloud.attach_disk("nobody", disk)
+
+
+async def test_a_detached_disk_is_free_and_detaching_it_again_is_well(cloud):
+    vm = await cloud.create_vm(vm_request("web-1"))
+    disk = await cloud.create_disk(disk_request("disk-1"))
+    await cloud.attach_disk(vm, disk)
+    await cloud.detach_disk(vm, disk)
+    await cloud.detach_disk(vm, disk)
+    await cloud.detach_disk(vm, "nothing")
+    assert (await cloud.find_disk("disk-1")).vm is None
+    assert (await cloud.find_vm("web-1")).disks == ()
+
+
+async def test_deleting_a_vm_detaches_its_disks_and_keeps_them(cloud):
+    vm = await cloud.create_vm(vm_request("web-1"))
+    disk = await cloud.create_disk(disk_request("disk-1"))
+    await cloud.attach_disk(vm, disk)
+    await cloud.delete_vm(vm)
+    assert (await cloud.find_disk("disk-1")).vm is None
+
+
+async def test_an_attached_disk_is_not_deleted_and_a_free_one_is_once(cloud):
+    vm = await cloud.create_vm(vm_request("web-1"))
+    disk = await cloud.create_disk(disk_request("disk-1"))
+    await cloud.attach_disk(vm, disk)
+    with pytest.raises(InfrastructureFailure, match="detach"):
+        await cloud.delete_disk(disk)
+    await cloud.detach_disk(vm, disk)
+    await cloud.delete_disk(disk)
+    await cloud.delete_disk(disk)
+    assert await cloud.find_disk("disk-1") is None
+
+
+async def test_a_stemcell_it_takes_gives_a_cid_and_another_is_refused(cloud, tmp_path):
+    assert (await cloud.info()).stemcell_formats == ("local",)
+    cid = await cloud.create_stemcell(tmp_path / "image", {"format": "local"})
+    assert cid == "host"
+    await cloud.delete_stemcell(cid)
+    with pytest.raises(InfrastructureFailure, match="raw"):
+        await cloud.create_stemcell(tmp_path / "image", {"format": "raw"})

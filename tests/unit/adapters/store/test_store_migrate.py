@@ -1,0 +1,76 @@
+"""Migrations lead to the very tables that a new record is made with."""
+
+import subprocess
+import sys
+
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+
+from director.adapters.store import engine, migrate, migrations
+
+
+def _schema(connection):
+    rows = connection.execute(text("SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"))
+    return {(row.type, row.name): _normal(row.sql) for row in rows if row.name != "alembic_version"}
+
+
+def _normal(sql):
+    """Constraints and columns in any order, blanks in any number."""
+    head, _, inner = sql.partition("(")
+    return " ".join(head.split()), sorted(" ".join(part.split()) for part in inner.split(", \n"))
+
+
+@pytest.fixture
+def fresh(tmp_path):
+    path = tmp_path / "fresh.db"
+    made = engine.writing_engine(path, 1.0)
+    migrate.bring_up(made, path)
+    yield made
+    made.dispose()
+
+
+def test_migrating_up_from_nothing_gives_the_tables_of_a_new_record(fresh):
+    empty = create_engine("sqlite://")
+    with empty.begin() as connection, fresh.begin() as made:
+        migrate.upgrade(connection)
+        assert _schema(connection) == _schema(made)
+        assert migrate._version(connection) == migrate._version(made) == migrations.HEAD
+    empty.dispose()
+
+
+def test_every_migration_is_known_to_the_director():
+    config = Config()
+    config.set_main_option("script_location", str(migrations.DIRECTORY))
+    scripts = ScriptDirectory.from_config(config)
+    assert scripts.get_current_head() == migrations.HEAD
+    assert {script.revision for script in scripts.walk_revisions()} == migrations.EARLIER | {migrations.HEAD}
+
+
+def test_an_older_record_is_migrated_when_it_is_opened(tmp_path, monkeypatch):
+    path = tmp_path / "older.db"
+    made = engine.writing_engine(path, 1.0)
+    with made.begin() as connection:
+        connection.execute(text("CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY)"))
+        connection.execute(text("INSERT INTO alembic_version VALUES ('0000')"))
+    seen = []
+    monkeypatch.setattr(migrations, "EARLIER", frozenset({"0000"}))
+    monkeypatch.setattr(migrate, "upgrade", seen.append)
+    migrate.bring_up(made, path)
+    assert len(seen) == 1
+    made.dispose()
+
+
+def test_opening_a_record_that_needs_no_migration_does_not_load_alembic(tmp_path):
+    program = (
+        "import asyncio, pathlib, sys\n"
+        "from director.adapters.store import SqlStore\n"
+        "async def once():\n"
+        "    store = await SqlStore.open(pathlib.Path(sys.argv[1]))\n"
+        "    await store.close()\n"
+        "asyncio.run(once()); asyncio.run(once())\n"
+        "print('alembic' in sys.modules)\n"
+    )
+    command = [sys.executable, "-c", program, str(tmp_path / "director.db")]
+    assert subprocess.run(command, check=True, capture_output=True, text=True, timeout=30).stdout == "False\n"
