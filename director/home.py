@@ -78,15 +78,17 @@ def only_one(state_dir: Path) -> Iterator[None]:
 
 
 def log_to_stdout() -> None:
-    """JSON lines, or columns on a terminal; libraries' own logging only from warnings on."""
+    """JSON lines, or columns on a terminal. Tracebacks come without local variables: those may hold secrets."""
     logging.basicConfig(stream=sys.stdout, level=logging.WARNING, format="%(message)s")
-    last = structlog.dev.ConsoleRenderer() if sys.stdout.isatty() else structlog.processors.JSONRenderer()
+    plain = structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
+    last = plain if sys.stdout.isatty() else structlog.processors.JSONRenderer()
+    without_locals = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.dict_tracebacks,
+            *([] if last is plain else [structlog.processors.ExceptionRenderer(without_locals)]),
             last,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),

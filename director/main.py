@@ -224,7 +224,7 @@ def main() -> None:
 
 def _settings() -> Settings:
     try:
-        return Settings()
+        return Settings()  # type: ignore[call-arg]  # pydantic reads it from the environment
     except ValidationError as error:
         wrong = [f"DIRECTOR_{str(e['loc'][0]).upper()}: {e['msg']}" for e in error.errors()]
         sys.exit("The settings are wrong:\n" + "\n".join(wrong))

@@ -62,6 +62,10 @@ class Stages:
     def result(self, line: object) -> None:
         self._write("result", line)
 
+    def say(self, text: str) -> None:
+        """Plain words of the result, for a person."""
+        self.world.tasklog.append(self.task, "result", text + "\n")
+
     def progress(self, line: dict[str, object]) -> None:
         self._write("progress", line)
 
@@ -118,6 +122,8 @@ class WalkReport:
         self.left[step.unit] -= 1
         if outcome.end is End.FAILED:
             self.errors.setdefault(step.unit, outcome.error)
+        if outcome.end is End.CANCELLED and step.unit in self.begun:
+            self.errors.setdefault(step.unit, "cancelled")
         if self.left[step.unit] == 0 and step.unit in self.begun:
             self.unit_ended(self.units[step.unit])
 

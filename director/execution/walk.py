@@ -14,6 +14,7 @@ from typing import Protocol
 from director.model.names import StepKey
 from director.model.outcome import End, Outcome
 from director.model.plan import Plan, PlannedStep
+from director.model.step import AwaitAgent, AwaitRunning
 from director.model.tree import Tree
 from director.ports.clock import Clock
 from director.ports.failure import Failure
@@ -73,6 +74,8 @@ class _Walker:
                 self.followed_by[key].append(step.key)
         self.slots = _Slots(plan)
         self.ready: list[tuple[int, StepKey]] = []
+        self.tasks: dict[StepKey, asyncio.Task[None]] = {}
+        self.interrupted: set[StepKey] = set()
 
     def begin(self, group: asyncio.TaskGroup) -> None:
         self.group = group
@@ -82,11 +85,19 @@ class _Walker:
         self.advance()
 
     def cancel(self) -> None:
-        """Skips what has not begun; steps that clean up stay, and go once those they come after have ended."""
+        """Skips what has not begun and ends what only waits; what is being done is let end.
+
+        Steps that clean up stay, and go once those they come after have ended.
+        """
         spared = self.cleaning()
         for step in self.steps.values():
-            if step.key not in self.outcomes and step.key not in spared and step.key not in self.slots.running:
+            if step.key in self.outcomes or step.key in spared:
+                continue
+            if step.key not in self.slots.running:
                 self.end(step, End.CANCELLED)
+            elif isinstance(step.step, AwaitAgent | AwaitRunning):
+                self.interrupted.add(step.key)
+                self.tasks[step.key].cancel()
         self.advance()
 
     def cleaning(self) -> set[StepKey]:
@@ -113,7 +124,7 @@ class _Walker:
             elif self.is_needless(step) or self.slots.is_closed(step):
                 self.end(step, End.SKIPPED)
             elif self.slots.take(step):
-                self.group.create_task(self.run(step), name=step.key)
+                self.tasks[step.key] = self.group.create_task(self.run(step), name=step.key)
             else:
                 self.wake(self.slots.passed_over(step))
         if len(self.outcomes) == len(self.steps):
@@ -131,6 +142,10 @@ class _Walker:
             result, end, error = await self.perform(step), End.DONE, ""
         except Failure as failure:
             result, end, error = {}, End.FAILED, str(failure)
+        except asyncio.CancelledError:
+            if step.key not in self.interrupted:
+                raise
+            result, end, error = {}, End.CANCELLED, ""
         self.end(step, end, started_s=started, error=error, result=result)
         self.advance()
 

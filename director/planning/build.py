@@ -62,8 +62,9 @@ def build_steps(
     taken: frozenset[str],
     plan_id: PlanId,
     rules: Rules,
+    first_index: int,
 ) -> Builds:
-    """Every step of compiling what is missing; none when nothing is.
+    """Every step of compiling what is missing; none when nothing is. Workers are numbered from ``first_index``.
 
     Raises Refused when the compilation network has no address left for a worker (130011).
     """
@@ -71,7 +72,7 @@ def build_steps(
     if not missing:
         return Builds(by_key={})
     assert clouds is not None, "a deployment with packages has a cloud config"
-    workers = _workers(missing, clouds, taken, wanted.deployment, plan_id)
+    workers = _workers(missing, clouds, taken, wanted.deployment, plan_id, first_index)
     by_key = {build.key: _key_of(build) for build in missing}
     return Builds(
         steps=tuple(step for worker in workers for step in _steps(worker, by_key, rules)),
@@ -88,6 +89,7 @@ def _workers(
     taken: frozenset[str],
     deployment: DeploymentName,
     plan_id: PlanId,
+    first_index: int,
 ) -> list[_Worker]:
     """With reuse at most ``workers`` VMs per stemcell, packages dealt out in turn; else one VM per package."""
     by_stemcell: dict[tuple[str, str], list[Compilation]] = defaultdict(list)
@@ -102,7 +104,7 @@ def _workers(
     addresses = _addresses(network, clouds, taken, len(hands))
     return [
         _worker(number, hand, address, network, clouds, deployment, plan_id)
-        for number, (hand, address) in enumerate(zip(hands, addresses, strict=True))
+        for number, (hand, address) in enumerate(zip(hands, addresses, strict=True), start=first_index)
     ]
 
 

@@ -29,14 +29,14 @@ def explain(plan: Plan, *, steps: bool = True) -> str:
 
 
 def summary(plan: Plan) -> str:
-    """One line: ``2 to create, 1 to update, 1 to delete``."""
+    """One line: ``Instances: create 2, update 1, delete 1``."""
     if not plan.changes and plan.holds:
         return f"Nothing to do now; {len(plan.holds)} held back."
     if not plan.changes:
         return "No changes: everything is as the manifest says."
     counts = {move: sum(1 for c in plan.changes if c.move is move) for move in Move}
-    said = ", ".join(f"{count} to {move.value}" for move, count in counts.items() if count)
-    return said + (f"; {len(plan.holds)} held back" if plan.holds else "")
+    said = ", ".join(f"{move.value} {count}" for move, count in counts.items() if count)
+    return f"Instances: {said}" + (f"; {len(plan.holds)} held back" if plan.holds else "")
 
 
 def describe(step: Step) -> str:

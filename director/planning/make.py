@@ -224,6 +224,7 @@ class Maker:
             taken=self.addresses(),
             plan_id=self.given.id,
             rules=self.rules,
+            first_index=1 + max((i.index for i in self.unwanted if i.is_compilation), default=-1),
         )
         self.steps.extend(builds.steps)
         self.units.extend(builds.units)

@@ -96,20 +96,23 @@ def packages_of(
     packages: Packages,
     problems: list[Problem],
 ) -> tuple[WantedPackage, ...]:
-    """Every package the group's jobs need with all they depend on, by name.
+    """The packages the group's jobs name, by name; what those were compiled against is not installed (4.3).
 
     Adds 80011 where two jobs need different packages of one name, 60001 where neither source nor build exists.
     """
     found: dict[PackageName, tuple[WantedPackage, Job]] = {}
+    checked: set[str] = set()
     for job, release in jobs:
         for package in packages.closure(release, job.packages):
             key = packages.key(release, package.name, stemcell)
-            wanted = WantedPackage(name=package.name, fingerprint=package.fingerprint, key=key)
-            known, other = found.setdefault(package.name, (wanted, job))
-            if known.key != key:
-                problems.append(_collision(group, package.name, other, job))
-            elif known is wanted and not packages.has(package, key):
+            if key not in checked and not packages.has(package, key):
                 problems.append(_no_source(package.name, release, stemcell))
+            checked.add(key)
+            if package.name in job.packages:
+                wanted = WantedPackage(name=package.name, fingerprint=package.fingerprint, key=key)
+                known, other = found.setdefault(package.name, (wanted, job))
+                if known.key != key:
+                    problems.append(_collision(group, package.name, other, job))
     return tuple(found[name][0] for name in sorted(found))
 
 

@@ -9,7 +9,7 @@ from director.execution.walk import walk
 from director.execution.world import Run, World, start_run
 from director.model.names import StepKey
 from director.model.outcome import End, Outcome
-from director.model.plan import Plan, PlannedStep
+from director.model.plan import PlannedStep
 from director.model.record import PlanRecord
 from director.model.tree import Tree
 from director.planning.explain import summary
@@ -81,8 +81,3 @@ def _judged(outcomes: Mapping[StepKey, Outcome]) -> Mapping[StepKey, Outcome]:
     if any(outcome.end is End.CANCELLED for outcome in outcomes.values()):
         raise Cancelled
     return outcomes
-
-
-def result_of(plan: Plan) -> str:
-    """The task's result line."""
-    return summary(plan)

@@ -7,6 +7,7 @@ from director.execution.world import World
 from director.model.names import StepKey
 from director.model.outcome import Outcome
 from director.planning.errand import Runs, make_errand, runs_of
+from director.planning.explain import explain, summary
 from director.reconcile.converge import converge
 from director.reconcile.driver import Handler, Job
 from director.reconcile.encode import Encode
@@ -42,9 +43,11 @@ class Deployments:
         prepared = await self.preparer.deploy(request, keeps=not request.dry_run)
         job.stages.event("Preparing deployment", "Preparing deployment", "finished")
         if request.dry_run:
+            job.stages.say(explain(prepared.plan))
             return f"/deployments/{request.deployment} (dry run)"
         job.check()
         await converge(prepared, job, self.world, self.encode)
+        job.stages.say(summary(prepared.plan))
         return f"/deployments/{request.deployment}"
 
     async def delete(self, request: DeleteDeployment, job: Job) -> str:

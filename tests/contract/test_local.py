@@ -143,7 +143,7 @@ async def test_the_enrolment_is_private_and_its_sockets_are_where_the_vm_sees_th
     guest = await guests.next()
     enrolment = json.loads(await guest.run("cat /var/vcap/bosh/enrolment.json"))
     assert enrolment == {
-        "agent": "agent-of-web-1",
+        "agent_id": "agent-of-web-1",
         "token": "a-token",
         "ca_certificate": "a-certificate",
         "enrol_targets": ["unix:/run/director/enrol.sock"],

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+from dataclasses import replace
 
 import pytest
 
@@ -9,7 +10,7 @@ from director.execution.walk import walk
 from director.model.names import DeploymentName, PlanId, StepKey
 from director.model.outcome import End, Outcome
 from director.model.plan import Limit, Plan, PlannedStep, Unit
-from director.model.step import Gate
+from director.model.step import AwaitAgent, Gate
 from director.ports.failure import Failure
 
 
@@ -177,3 +178,17 @@ async def test_random_graphs_end_with_needs_and_limits_kept(seed):
 
     ends = await run(p, perform, cancelled)
     assert set(ends) == {s.key for s in steps}
+
+
+async def test_cancelling_ends_a_step_that_only_waits():
+    cancelled = asyncio.Event()
+    waiting = replace(step("wait"), step=AwaitAgent(instance="i", agent="a", timeout_s=600.0))
+
+    async def perform(s):
+        if s.key == "wait":
+            cancelled.set()
+            await asyncio.Event().wait()
+        return {}
+
+    ends = await run(plan(waiting, step("then", "wait"), step("clean", after=("wait",))), perform, cancelled)
+    assert ends == {"wait": End.CANCELLED, "then": End.CANCELLED, "clean": End.SKIPPED}

@@ -38,6 +38,15 @@ async def _make(path):
     await store.close()
 
 
+async def _read_all(path):
+    store = await SqlStore.open(path)
+    try:
+        for n in range(200):
+            await store.setting(f"{n}")
+    finally:
+        await store.close()
+
+
 async def test_nobody_else_may_read_the_record(path):
     path.parent.mkdir()
     path.touch(0o644)
@@ -102,12 +111,7 @@ async def test_damage_found_while_reading_is_named_with_what_to_do(path):
         file.seek(8192)
         file.write(b"\xff" * (path.stat().st_size - 8192))
     with pytest.raises(StoreFailure, match=r"director\.db.*damaged.*backup"):
-        store = await SqlStore.open(path)
-        try:
-            for n in range(200):
-                await store.setting(f"{n}")
-        finally:
-            await store.close()
+        await _read_all(path)
 
 
 async def test_a_record_of_a_newer_director_is_refused_and_left_alone(path):

@@ -1,0 +1,5 @@
+"""Blobs in a directory of this machine."""
+
+from director.adapters.blobs.directory import DirectoryBlobs
+
+__all__ = ["DirectoryBlobs"]

@@ -1,0 +1,11 @@
+"""The versions of the stored format, each led to by one Alembic migration from the one before."""
+
+from pathlib import Path
+from typing import Final
+
+DIRECTORY: Final = Path(__file__).parent
+
+HEAD: Final = "0001"
+"""What this director writes. A new migration goes here, and the one before it to EARLIER."""
+
+EARLIER: Final[frozenset[str]] = frozenset()

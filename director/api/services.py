@@ -1,0 +1,66 @@
+"""What the handlers work with, handed in by main. Values and ports only; decides nothing."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from starlette.requests import Request
+
+from director.model.plan import Plan
+from director.model.tree import Tree
+from director.ports.agents import Agents
+from director.ports.blobs import Blobs
+from director.ports.clock import Clock
+from director.ports.secrets import Secrets
+from director.ports.store import Store
+from director.ports.tasklog import TaskLog
+from director.reconcile.driver import Driver
+
+EncodePlan: TypeAlias = Callable[[Plan], Tree]
+ExplainPlan: TypeAlias = Callable[[Plan], str]
+
+UPLOAD_SIZE_MAX = 10_000 * 1024 * 1024
+"""Bytes of one upload; BOSH's own limit (section 6.1)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Info:
+    """What ``GET /info`` tells. ``cpi`` names the infrastructure."""
+
+    name: str
+    uuid: str
+    version: str
+    cpi: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credentials:
+    client: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Services:
+    """``uploads_dir`` exists and is the director's own (0700); tasks remove what they took from it."""
+
+    store: Store
+    driver: Driver
+    agents: Agents
+    blobs: Blobs
+    tasklog: TaskLog
+    secrets: Secrets
+    info: Info
+    credentials: Credentials
+    uploads_dir: Path
+    clock: Clock
+    encode_plan: EncodePlan
+    explain_plan: ExplainPlan
+    upload_size_max: int = UPLOAD_SIZE_MAX
+
+
+def services_of(request: Request) -> Services:
+    """The Services of the app this request came to."""
+    found = request.app.state.services
+    assert isinstance(found, Services)
+    return found

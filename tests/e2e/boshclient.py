@@ -1,0 +1,105 @@
+"""Builds and runs ``tests/tools/boshclient``: BOSH's own client library, driven by JSON lines."""
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SOURCE = Path(__file__).resolve().parents[1] / "tools" / "boshclient"
+BUILD_S = 600
+"""The first build fetches and compiles the client's modules."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """How one command ended. ``states`` are (task, state) as they were told, ``output`` what the tasks printed."""
+
+    op: str
+    ok: bool
+    value: Any
+    error: str
+    states: tuple[tuple[int, str], ...]
+    output: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The event log of the tasks that were waited for."""
+        return [json.loads(line) for line in self.output.splitlines()]
+
+
+def build(to: Path) -> Path:
+    """The program, built into ``to``. Skips the test where there is no Go."""
+    if shutil.which("go") is None:
+        pytest.skip("BOSH's own client needs a Go toolchain (1.25 or newer) to be built")
+    program = to / "boshclient"
+    environment = {**os.environ, "GOFLAGS": "-mod=mod -buildvcs=false"}
+    command = ["go", "build", "-trimpath", "-o", str(program), "."]
+    built = subprocess.run(
+        command, cwd=SOURCE, env=environment, capture_output=True, text=True, timeout=BUILD_S, check=False
+    )
+    assert built.returncode == 0, f"the client could not be built:\n{built.stdout}\n{built.stderr}"
+    return program
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BoshClient:
+    """``environment`` holds BOSH_ENVIRONMENT, BOSH_CLIENT, BOSH_CLIENT_SECRET and BOSH_CA_CERT, and nothing else."""
+
+    program: Path
+    environment: Mapping[str, str]
+
+    def ask(self, op: str, *, timeout: float = 60, **arguments: Any) -> Answer:
+        """One command; ``operations.go`` lists them."""
+        (answer,) = self.ask_all([{"op": op, **arguments}], timeout=timeout)
+        return answer
+
+    def value(self, op: str, *, timeout: float = 60, **arguments: Any) -> Any:
+        """The value of a command that must succeed."""
+        answer = self.ask(op, timeout=timeout, **arguments)
+        assert answer.ok, f"{op} {arguments}: {answer.error}\n{answer.output}"
+        return answer.value
+
+    def ask_all(self, commands: Sequence[Mapping[str, Any]], *, timeout: float = 60) -> list[Answer]:
+        """Several commands by one process, in order."""
+        lines = "".join(json.dumps(command) + "\n" for command in commands)
+        kept = {
+            key: value for key, value in os.environ.items() if not key.upper().startswith(("BOSH_", "HTTP", "ALL_P"))
+        }
+        ran = subprocess.run(
+            [self.program],
+            input=lines,
+            env={**kept, **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+        )
+        assert ran.returncode == 0, f"the client ended with {ran.returncode}:\n{ran.stderr}"
+        return _answers(json.loads(line) for line in ran.stdout.splitlines())
+
+
+def _answers(lines: Any) -> list[Answer]:
+    answers, states, output = [], [], ""
+    for line in lines:
+        if "task" in line:
+            output += line.get("chunk", "")
+            states += [(line["task"], line["state"])] if "state" in line else []
+            continue
+        answers.append(
+            Answer(
+                op=line["op"],
+                ok=line["ok"],
+                value=line.get("value"),
+                error=line.get("error", ""),
+                states=tuple(states),
+                output=output,
+            )
+        )
+        states, output = [], ""
+    return answers
