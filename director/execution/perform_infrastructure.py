@@ -5,9 +5,11 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import assert_never
 
+from director.execution.trail import event
 from director.execution.world import Run, World
 from director.manifest.fill import fill
 from director.model.names import DiskCid, DiskName, StepKey, VmCid, VmName
+from director.model.problem import Refused
 from director.model.record import DiskRecord, DiskState, Intent, VmRecord, VmState
 from director.model.sighting import Power
 from director.model.step import AttachDisk, CreateDisk, CreateVm, DeleteVm, DetachDisk
@@ -58,9 +60,10 @@ async def _intending(
         yield done
     except Failure as failure:
         closing = CloseIntent(task=run.task, step=key, at=world.clock.now(), result=f"failed: {failure}")
-        await world.store.commit(closing)
+        await world.store.commit(closing, event(run, world, effect, target, error=str(failure)))
         raise
-    await world.store.commit(*done.changes, CloseIntent(task=run.task, step=key, at=world.clock.now()))
+    closing = CloseIntent(task=run.task, step=key, at=world.clock.now())
+    await world.store.commit(*done.changes, closing, event(run, world, effect, target))
 
 
 async def _create_vm(step: CreateVm, key: StepKey, run: Run, world: World) -> Tree:
@@ -110,10 +113,17 @@ async def _adopt(vm: VmRecord, cid: VmCid, run: Run, world: World) -> Tree:
 
 
 def _filled(shape: VmShape, run: Run) -> VmShape:
-    properties, env = fill(shape.cloud_properties, run.values), fill(shape.env, run.values)
-    assert isinstance(properties, dict)
-    assert isinstance(env, dict)
-    return replace(shape, cloud_properties=properties, env=env)
+    return replace(shape, cloud_properties=_tree(shape.cloud_properties, run), env=_tree(shape.env, run))
+
+
+def _tree(tree: Tree, run: Run) -> Tree:
+    """Its placeholders filled, once: a secret's own text is never read as a placeholder."""
+    try:
+        filled = fill(tree, run.values, must_fill=True, refill=False)
+    except Refused as refused:
+        raise InfrastructureFailure(str(refused)) from refused
+    assert isinstance(filled, dict)
+    return filled
 
 
 def _cids(names: tuple[DiskName, ...], run: Run) -> tuple[DiskCid, ...]:
@@ -160,14 +170,12 @@ async def _create_disk(step: CreateDisk, key: StepKey, run: Run, world: World) -
     run.disks[disk.name] = disk
     async with _intending("create disk", step.disk, key, run, world, PutDisk(record=disk)) as done:
         vm = next((v for v in run.vms.values() if v.instance == step.instance), None)
-        properties = fill(step.cloud_properties, run.values)
-        assert isinstance(properties, dict)
         cid = await world.infrastructure.create_disk(
             DiskRequest(
                 name=step.disk,
                 deployment=run.name,
                 size_mb=step.size_mb,
-                cloud_properties=properties,
+                cloud_properties=_tree(step.cloud_properties, run),
                 vm=vm.cid if vm else None,
             )
         )

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import assert_never
 
+from director.execution.trail import event
 from director.execution.world import Run, World
 from director.model.record import DiskState
 from director.model.step import ForgetDeployment, ForgetInstance, OrphanDisk, RecordDeployment, RecordInstance
@@ -15,11 +16,12 @@ RecordStep = OrphanDisk | RecordInstance | ForgetInstance | RecordDeployment | F
 async def perform(step: RecordStep, run: Run, world: World) -> Tree:
     match step:
         case RecordInstance():
-            run.instances[step.record.id] = step.record
-            await world.store.commit(PutInstance(record=step.record))
+            await _record_instance(step, run, world)
         case ForgetInstance():
+            label = run.label_of(step.instance)
             run.instances.pop(step.instance, None)
-            await world.store.commit(DropInstance(id=step.instance))
+            told = event(run, world, "delete instance", label, instance=label)
+            await world.store.commit(DropInstance(id=step.instance), told)
         case OrphanDisk():
             await _orphan(step, run, world)
         case RecordDeployment():
@@ -32,13 +34,22 @@ async def perform(step: RecordStep, run: Run, world: World) -> Tree:
     return {}
 
 
+async def _record_instance(step: RecordInstance, run: Run, world: World) -> None:
+    """An instance that has settled is news; one about to be changed is not yet."""
+    run.instances[step.record.id] = step.record
+    label = step.record.label
+    told = [event(run, world, "update instance", label, instance=label)] if step.record.is_settled else []
+    await world.store.commit(PutInstance(record=step.record), *told)
+
+
 async def _orphan(step: OrphanDisk, run: Run, world: World) -> None:
     disk = run.disks.get(step.disk)
     if disk is None:
         return
     orphaned = replace(disk, instance=None, vm=None, state=DiskState.ORPHANED, orphaned_at=world.clock.now())
     run.disks[step.disk] = orphaned
-    await world.store.commit(PutDisk(record=orphaned))
+    told = event(run, world, "orphan disk", step.disk, instance=disk.label)
+    await world.store.commit(PutDisk(record=orphaned), told)
 
 
 async def _record_deployment(step: RecordDeployment, run: Run, world: World) -> None:

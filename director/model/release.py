@@ -83,6 +83,11 @@ class Stemcell:
     cpi: str = ""
     api_version: int = 1
 
+    @property
+    def is_built_in(self) -> bool:
+        """Nobody uploaded it: it comes with the infrastructure, and goes with it."""
+        return not self.digest
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CompiledPackage:

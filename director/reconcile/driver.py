@@ -20,17 +20,9 @@ from director.model.plan import Plan
 from director.model.problem import Refused
 from director.model.record import Task, TaskState
 from director.ports.failure import Failure
-from director.ports.store import PutTask, TaskQuery
-from director.reconcile.requests import (
-    DeleteDeployment,
-    Deploy,
-    Request,
-    RunErrand,
-    UpdateRelease,
-    UpdateStemcell,
-    from_tree,
-    to_tree,
-)
+from director.ports.store import Change, PutTask, TaskQuery
+from director.reconcile.requests import Deploy, Request, from_tree, to_tree
+from director.reconcile.words import description_of, lock_of, told
 
 log = structlog.get_logger()
 
@@ -62,32 +54,6 @@ class Job:
         """Raises Cancelled if somebody asked for it."""
         if self.cancelled.is_set():
             raise Cancelled
-
-
-def lock_of(request: Request) -> str:
-    """What a task must have to itself; empty when it only reads or touches nothing others do."""
-    if isinstance(request, Deploy | DeleteDeployment | RunErrand):
-        return f"deployment:{request.deployment}"
-    if isinstance(request, UpdateRelease | UpdateStemcell):
-        return "software"
-    return ""
-
-
-def description_of(request: Request) -> str:
-    """BOSH's wording, which scripts grep for."""
-    if isinstance(request, Deploy):
-        return "create deployment" if request.manifest is not None else "update deployment"
-    if isinstance(request, DeleteDeployment):
-        return f"delete deployment {request.deployment}"
-    if isinstance(request, RunErrand):
-        return f"run errand {request.errand} from deployment {request.deployment}"
-    return {
-        "update_release": "create release",
-        "update_stemcell": "update stemcell",
-        "fetch_logs": "fetch logs",
-        "vms": "retrieve vm-stats",
-        "delete_artifacts": "clean up",
-    }.get(request.task_type, request.task_type.replace("_", " "))
 
 
 class Driver:
@@ -180,9 +146,11 @@ class Driver:
     async def _run(self, request: Request, job: Job, lock: str) -> None:
         try:
             if job.task.state is TaskState.QUEUED:
-                await self._move(job, TaskEvent.BEGIN)
+                await self._move(job, TaskEvent.BEGIN, *told(request, job.task, self._world.clock.now()))
                 event, result = await self._outcome(request, job)
-                await self._move(job, event, result=result)
+                error = None if event is TaskEvent.SUCCEED else result
+                ending = told(request, job.task, self._world.clock.now(), error=error, context={"result": result})
+                await self._move(job, event, *ending, result=result)
         finally:
             self._world.tasklog.close(job.task.id)
             del self._jobs[job.task.id]
@@ -208,9 +176,9 @@ class Driver:
             job.stages.fail(500000, message)
             return TaskEvent.FAIL, message
 
-    async def _move(self, job: Job, event: TaskEvent, *, result: str = "") -> None:
+    async def _move(self, job: Job, event: TaskEvent, *more: Change, result: str = "") -> None:
         job.task = self._moved(job.task, event, result=result)
-        await self._world.store.commit(PutTask(record=job.task))
+        await self._world.store.commit(PutTask(record=job.task), *more)
 
     def _moved(self, task: Task, event: TaskEvent, *, result: str = "") -> Task:
         now = self._world.clock.now()

@@ -206,7 +206,8 @@ class Preparer:
         if request.manifest is not None:
             return request.manifest, await self._configs(request.config_ids)
         if record.deployment.manifest is None:
-            raise Refused([_no_deployment(request.deployment)])
+            known = record.deployment.serial > 0
+            raise Refused([_never_finished(request.deployment) if known else _no_deployment(request.deployment)])
         return record.deployment.manifest, await self._configs(record.deployment.config_ids)
 
     async def _configs(self, ids: tuple[int, ...] | None) -> Sequence[Config]:
@@ -344,6 +345,16 @@ def _no_deployment(name: str) -> Problem:
         detail=f'There is no deployment "{name}".',
         fix="list them with `director deployments`.",
         number=70000,
+    )
+
+
+def _never_finished(name: str) -> Problem:
+    return Problem(
+        code="deployment.never-finished",
+        summary="Never deployed to its end",
+        detail=f'No deploy of "{name}" has ever finished, so no manifest of it is recorded.',
+        fix="deploy its manifest again.",
+        number=70003,
     )
 
 

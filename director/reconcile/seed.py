@@ -13,11 +13,12 @@ HOST = Stemcell(name="local", os="local", version="1", cid=StemcellCid("host"), 
 
 async def seed(world: World) -> str:
     """The director's uuid, made at its first start."""
+    info = await world.infrastructure.info()
+    if "local" in info.stemcell_formats:
+        await world.store.commit(PutStemcell(stemcell=HOST))
     known = await world.store.setting("director")
     if known is not None:
         return str(known["uuid"])
     made = str(uuid.uuid4())
-    info = await world.infrastructure.info()
-    host = [PutStemcell(stemcell=HOST)] if "local" in info.stemcell_formats else []
-    await world.store.commit(PutSetting(name="director", value={"uuid": made}), *host)
+    await world.store.commit(PutSetting(name="director", value={"uuid": made}))
     return made

@@ -22,7 +22,8 @@ def unused(
     used_releases = {pair for d in users for pair in d.releases}
     used_stemcells = {pair for d in users for pair in d.stemcells}
     releases = [r for r in catalog.releases if (str(r.name), r.version) not in used_releases]
-    stemcells = [s for s in catalog.stemcells if (s.name, s.version) not in used_stemcells]
+    uploaded = [s for s in catalog.stemcells if not s.is_built_in]
+    stemcells = [s for s in uploaded if (s.name, s.version) not in used_stemcells]
     return _all_but_newest(releases, keep), _all_but_newest(stemcells, keep)
 
 

@@ -26,14 +26,15 @@ class Visit:
         """One JSON object per line of the result (section 6.2, format=full)."""
         record = await self._record(request.deployment)
         seen = self.world.agents.seen()
+        paused = bool((await self.world.store.setting("resurrection") or {}).get("paused"))
         for instance in sorted(record.instances, key=lambda i: (i.group, i.index)):
             vms = record.vms_of(instance.id)
             if instance.is_compilation or (request.vms_only and not vms):
                 continue
             vm = max(vms, key=lambda v: v.generation, default=None)
-            job.stages.result(
-                instance_row(instance, vm, record.disks_of(instance.id), seen.get(vm.agent) if vm else None)
-            )
+            agent = seen.get(vm.agent) if vm else None
+            disks = record.disks_of(instance.id)
+            job.stages.result(instance_row(instance, vm, disks, agent, resurrection_paused=paused))
         return ""
 
     async def fetch_logs(self, request: FetchLogs, job: Job) -> str:
@@ -47,6 +48,9 @@ class Visit:
 
     async def _logs_of(self, instance: InstanceRecord, record: Record, request: FetchLogs, job: Job) -> Tree:
         vm = max(record.vms_of(instance.id), key=lambda v: v.generation)
+        seen = self.world.agents.seen().get(vm.agent)
+        if seen is None or not seen.is_connected:
+            raise Failure(f"The agent of {instance.label} does not answer, so its logs cannot be fetched now.")
         task = f"{instance.group}/{instance.id} ({instance.index})"
         job.stages.event("Fetching logs for", task, "started")
         ask = AskForLogs(kinds=request.kinds, filters=request.filters)

@@ -64,6 +64,14 @@ async def test_the_record_outlives_its_director(path):
     await store.close()
 
 
+async def test_a_commit_is_synced_to_the_disk_before_it_is_acknowledged(path, connections):
+    store = await SqlStore.open(path)
+    (writing,) = connections
+    assert writing.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+    assert writing.execute("PRAGMA synchronous").fetchone() == (2,)
+    await store.close()
+
+
 async def test_a_full_disk_fails_every_commit_soon_and_the_writer_goes_on_when_it_is_freed(path, connections):
     store = await SqlStore.open(path)
     (writing,) = connections
