@@ -62,7 +62,7 @@ class Director:
                 root = str((path / "root").readlink())
             except OSError:
                 continue
-            if b"agent" in words and str(self.state) in root + _mounts(path):
+            if words[1:3] == [b"-m", b"agent"] and str(self.state) in root + _mounts(path):
                 found.append(rss_mib(int(path.name)))
         return found
 

@@ -153,6 +153,7 @@ def _outline(plan: Plan) -> dict[str, object]:
                 "does": status_of(step.step),
                 "waits_for": [*step.needs, *step.after],
                 "unit": step.unit,
+                "limits": list(step.limits),
             }
             for step in plan.steps
         ],

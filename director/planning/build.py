@@ -21,6 +21,7 @@ from director.model.tree import Tree
 from director.model.wanted import Address, VmShape, Wanted, WantedInstance
 from director.planning.address import free_addresses, subnets_in
 from director.planning.chain import Rules, VmIdentity, identity_of
+from director.planning.limit import limits_of
 from director.planning.network import settings_of
 from director.planning.package import Compilation, missing_compilations
 
@@ -194,10 +195,12 @@ def _steps(worker: _Worker, by_key: Mapping[str, StepKey], rules: Rules) -> list
     compiles = _compile_steps(worker, ready, {} if worker.is_single else by_key)
     ended = (up, ready, *(step.key for step in compiles))
     steps = [
-        PlannedStep(key=up, step=create, subject=label, needs=first, unit=f"create {label}"),
+        PlannedStep(key=up, step=create, subject=label, needs=first, unit=f"create {label}", limits=limits_of(create)),
         PlannedStep(key=ready, step=wait, subject=label, needs=(up,), unit=f"create {label}"),
         *compiles,
-        PlannedStep(key=gone, step=delete, subject=label, after=ended, unit=f"delete {label}"),
+        PlannedStep(
+            key=gone, step=delete, subject=label, after=ended, unit=f"delete {label}", limits=limits_of(delete)
+        ),
         PlannedStep(key=forgotten, step=forget, subject=label, needs=(gone,), unit=f"delete {label}"),
     ]
     return [replace(step, unit=f"create {label}") for step in steps] if worker.is_single else steps

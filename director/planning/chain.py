@@ -36,6 +36,7 @@ from director.model.step import (
 )
 from director.model.wanted import WantedInstance
 from director.planning.diff import Decision, Difference, Have
+from director.planning.limit import limits_of
 
 UPDATE, SHUTDOWN = "update", "shutdown"
 
@@ -54,7 +55,14 @@ class Chain:
         before = (self.steps[-1].key,) if self.steps else self.needs
         key = StepKey(f"{self.subject}:{verb}")
         self.steps.append(
-            PlannedStep(key=key, step=step, subject=self.subject, needs=(*before, *needs), unit=self.unit)
+            PlannedStep(
+                key=key,
+                step=step,
+                subject=self.subject,
+                needs=(*before, *needs),
+                unit=self.unit,
+                limits=limits_of(step),
+            )
         )
 
     @property

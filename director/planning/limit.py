@@ -5,11 +5,19 @@ from dataclasses import dataclass
 
 from director.model.deployment import AzStrategy, Count, UpdateRules
 from director.model.plan import Limit
+from director.model.step import AttachDisk, CreateDisk, CreateVm, DeleteVm, DetachDisk, Step
 from director.model.wanted import WantedInstance
 
-CREATES = "creates"
-DELETES = "deletes"
+CALLS = "infrastructure calls"
+"""Bounds what the infrastructure is asked at once. Waiting for a VM to boot asks it nothing, so it is not bound."""
 SCRIPTS = "scripts"
+
+CALLING = (CreateVm, DeleteVm, CreateDisk, AttachDisk, DetachDisk)
+
+
+def limits_of(step: Step) -> tuple[str, ...]:
+    """The limits a step holds by itself, while it is performed."""
+    return (CALLS,) if isinstance(step, CALLING) else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

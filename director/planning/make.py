@@ -24,7 +24,7 @@ from director.planning.audit import audit
 from director.planning.build import Builds, build_steps
 from director.planning.chain import Chain, Rules
 from director.planning.diff import Case, Decision, Forced, decide
-from director.planning.limit import CREATES, DELETES, SCRIPTS, Wave, group_limit, group_limit_name, waves
+from director.planning.limit import CALLS, SCRIPTS, Wave, group_limit, group_limit_name, waves
 from director.planning.order import in_order
 
 IN_MOTION = frozenset({Move.CREATE, Move.UPDATE, Move.RECREATE, Move.START, Move.RESTART})
@@ -96,7 +96,7 @@ class Maker:
         self.changes: list[Change] = []
         self.holds: list[Hold] = []
         calls = given.asked.calls_in_flight
-        self.limits = [Limit(name=name, max=calls) for name in (CREATES, DELETES, SCRIPTS)]
+        self.limits = [Limit(name=name, max=calls) for name in (CALLS, SCRIPTS)]
         self.rules = Rules(
             jobs={job.fingerprint: job for release in given.catalog.releases for job in release.jobs},
             serial=given.record.deployment.serial + 1,
@@ -192,7 +192,7 @@ class Maker:
         decision = self.departure(instance)
         if not self.note(decision, instance.label, instance.id):
             return ()
-        chain = self.chain(instance.label, instance.id, stage, (DELETES,), needs, verb="delete")
+        chain = self.chain(instance.label, instance.id, stage, (), needs, verb="delete")
         chains.add_delete(chain, decision, self.rules_for(instance.id))
         return self.take(chain)
 
@@ -310,7 +310,7 @@ class Maker:
     def create(
         self, wanted: WantedInstance, decision: Decision, rules: Rules, removed: StepKey
     ) -> tuple[tuple[StepKey, ...], chains.VmIdentity]:
-        chain = self.chain(wanted.label, wanted.id, "Creating missing vms", (CREATES,), (removed,), verb="create")
+        chain = self.chain(wanted.label, wanted.id, "Creating missing vms", (), (removed,), verb="create")
         identity = chains.add_create(chain, decision, wanted, rules)
         return self.take(chain), identity
 
