@@ -136,11 +136,13 @@ def test_bad_input_is_refused_before_anything_is_touched(director, path, value, 
 
 
 def test_problems_name_file_line_and_what_to_do(director):
-    text = (ROOT / "manifests/guestbook.yml").read_text()
+    text = (
+        (ROOT / "manifests/guestbook.yml").read_text().replace("file://releases", f"file://{ROOT}/manifests/releases")
+    )
     bad = director.folder / "bad-manifest.yml"
     bad.write_text(text.replace("canaries: 1", "canaries: -1").replace("vm_type: small", "vm_type: smal", 1))
     line = 1 + bad.read_text().splitlines().index(next(x for x in bad.read_text().splitlines() if "vm_type: smal" in x))
-    said = director.run("-n", "deploy", bad, "--skip-upload-releases", expect=2)
+    said = director.run("-n", "deploy", bad, expect=2)
     assert f"bad-manifest.yml:{line}" in said
     assert "small" in said
     assert "-1" in said
