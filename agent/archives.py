@@ -26,7 +26,9 @@ async def _run(words: Sequence[str], failed: str, layout: Layout) -> None:
     with scratch(layout) as output:
         # -I -S: nothing but the standard library, which halves the start-up time.
         argv = (sys.executable, "-I", "-S", str(_PROGRAM), *words)
-        code = await process.run(argv, env=layout.environment(), cwd=layout.base, stdout=output, stderr=output)
+        code = await process.run(
+            argv, env=layout.environment(), cwd=layout.base, stdout=output, stderr=output, notes=layout.notes
+        )
         output.seek(0)
         said = output.read(4096).decode("utf-8", "replace").strip()
     if code:

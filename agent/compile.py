@@ -66,6 +66,7 @@ async def _run_packaging(request: wire.CompilePackage, source: Path, layout: Lay
             cwd=source,
             stdout=stdout,
             stderr=stderr,
+            notes=layout.notes,
         )
     if code:
         lines = (*last_lines(out, _LAST_LINES), *last_lines(err, _LAST_LINES))

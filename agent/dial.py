@@ -18,6 +18,7 @@ OPTIONS: Final[Sequence[tuple[str, str | int]]] = (
     # A director whose machine died says nothing: 30 s without an answer to a ping ends the stream.
     ("grpc.keepalive_time_ms", 20_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    ("grpc.http2.ping_timeout_ms", 10_000),
     ("grpc.http2.max_pings_without_data", 0),
     # The session waits with jitter by itself; the channel should then try at once.
     ("grpc.initial_reconnect_backoff_ms", 100),

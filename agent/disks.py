@@ -96,7 +96,12 @@ class Disks:
         with scratch(self._layout) as output:
             try:
                 code = await process.run(
-                    argv, env=self._layout.environment(), cwd=self._layout.base, stdout=output, stderr=output
+                    argv,
+                    env=self._layout.environment(),
+                    cwd=self._layout.base,
+                    stdout=output,
+                    stderr=output,
+                    notes=self._layout.notes,
                 )
             except FileNotFoundError:
                 return 127, f"{argv[0]}: no such program on this VM"

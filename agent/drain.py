@@ -86,4 +86,5 @@ async def _run(job: str, call: _Call, layout: Layout, stdout: IO[bytes], stderr:
         cwd=layout.job(job),
         stdout=stdout,
         stderr=stderr,
+        notes=layout.notes,
     )

@@ -36,7 +36,8 @@ async def run_errand(
         except OSError as error:
             raise Failed(f'errand "{wanted}": bin/run cannot be run: {error.strerror}') from error
         try:
-            await process.ended(child)
+            with process.noted(child, layout.notes):
+                await process.ended(child)
         except asyncio.CancelledError:
             await process.end_group(child)
             raise

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from typing import IO
 
 from agent import owner, process
 from agent.failure import Failed
-from agent.layout import Layout, make_directory, write_atomically
+from agent.layout import Layout, make_directory, try_to_write
 from agent.process import Live
 from agent.program import Owned, Program, Watched
 
@@ -67,8 +68,9 @@ async def _start_owned(program: Owned, layout: Layout) -> tuple[Live, "subproces
             raise Failed(f"{program.argv[0]} cannot be run: {error.strerror}") from error
     live = process.find(child.pid)
     if live is None:
-        raise Failed(f"{program.argv[0]} ended at once with exit code {process.exit_code(child)}")
-    write_atomically(program.pidfile, f"{live.pid}\n".encode(), 0o644)
+        process.signal_group(child.pid, signal.SIGKILL)
+        raise Failed(f"ended with exit code {process.exit_code(child)}")
+    try_to_write(program.pidfile, f"{live.pid}\n".encode(), 0o644)
     return live, child
 
 

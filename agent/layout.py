@@ -4,10 +4,12 @@
 if they named ``base``.
 """
 
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
+log = logging.getLogger("agent")
 _USUAL = "/var/vcap"
 
 
@@ -42,6 +44,11 @@ class Layout:
     @property
     def instance(self) -> Path:
         return self.base / "instance"
+
+    @property
+    def notes(self) -> Path:
+        """Where scripts are noted while they run (see leftover.py)."""
+        return self.bosh / "running"
 
     def job(self, name: str) -> Path:
         """The link to the bundle of the job that is enabled."""
@@ -80,6 +87,7 @@ def make_directories(layout: Layout) -> None:
         (layout.bosh / "log", 0o755),
         (layout.bosh / "results", 0o700),
         (layout.bosh / "begun", 0o700),
+        (layout.notes, 0o700),
         (layout.base / "jobs", 0o755),
         (layout.base / "packages", 0o755),
         (layout.base / "monit", 0o755),
@@ -120,6 +128,14 @@ def write_atomically(path: Path, content: bytes, mode: int, *, durable: bool = F
     fresh.replace(path)
     if durable:
         sync_directory(path.parent)
+
+
+def try_to_write(path: Path, content: bytes, mode: int) -> None:
+    """As above, but a full disk is only logged: for what the agent can go on without."""
+    try:
+        write_atomically(path, content, mode)
+    except OSError as error:
+        log.error("not written path=%s why=%s", path, error.strerror)  # noqa: TRY400 - the reason says it all
 
 
 def sync_directory(path: Path) -> None:

@@ -5,11 +5,13 @@ begins; a mark without a result, after a restart, becomes a result that says it 
 """
 
 import hashlib
+import logging
 from pathlib import Path
 
 from agent.layout import Layout, write_atomically
 from agent.wire import agent_pb2 as wire
 
+log = logging.getLogger("agent")
 _HELD_MAX = 256
 """A director that never acknowledges must not fill the disk; the oldest results go first."""
 
@@ -17,6 +19,8 @@ _HELD_MAX = 256
 class Ledger:
     def __init__(self, layout: Layout) -> None:
         self._results, self._begun = layout.bosh / "results", layout.bosh / "begun"
+        self._loose: dict[str, wire.Result] = {}
+        """Those a full disk did not take: sent all the same, and lost if the agent ends first."""
         self._held = {result.key: path for path in _by_age(self._results) if (result := _read(path)) is not None}
         for mark in _by_age(self._begun):
             self._settle_interrupted(mark)
@@ -26,6 +30,8 @@ class Ledger:
         return tuple(self._held)
 
     def result(self, key: str) -> wire.Result | None:
+        if key in self._loose:
+            return self._loose[key]
         path = self._held.get(key)
         return None if path is None else _read(path)
 
@@ -36,14 +42,19 @@ class Ledger:
     def settle(self, result: wire.Result) -> None:
         """Keeps ``result``, durably, and takes the mark away."""
         path = self._results / _name(result.key)
-        write_atomically(path, result.SerializeToString(), 0o600, durable=True)
         self._held[result.key] = path
+        try:
+            write_atomically(path, result.SerializeToString(), 0o600, durable=True)
+        except OSError as error:
+            log.error("result not on disk key=%s why=%s", result.key, error.strerror)  # noqa: TRY400 - says it all
+            self._loose[result.key] = result
         (self._begun / _name(result.key)).unlink(missing_ok=True)
         while len(self._held) > _HELD_MAX:
             self.forget(next(iter(self._held)))
 
     def forget(self, key: str) -> None:
         """The director has recorded it."""
+        self._loose.pop(key, None)
         path = self._held.pop(key, None)
         if path is not None:
             path.unlink(missing_ok=True)

@@ -16,8 +16,9 @@ from agent.blobs import Blobs
 from agent.dial import Dial
 from agent.disks import Disks
 from agent.failure import Failed
-from agent.layout import Layout, make_directories, write_atomically
+from agent.layout import Layout, make_directories, try_to_write
 from agent.ledger import Ledger
+from agent.leftover import end_leftovers
 from agent.perform import Vm
 from agent.requests import Requests
 from agent.session import Outbox, Session
@@ -36,7 +37,8 @@ def main() -> int:
     """The command ``director-agent``. Ends with 0 on SIGTERM and SIGINT."""
     base = base_from(sys.argv[1:])
     if not _FRUGAL.items() <= os.environ.items():
-        os.execve(sys.executable, [sys.executable, "-m", "agent", *sys.argv[1:]], dict(os.environ) | _FRUGAL)  # noqa: S606 - itself
+        words = [sys.executable, "-m", "agent", *sys.argv[1:]]
+        os.execve(sys.executable, words, dict(os.environ) | _FRUGAL)  # noqa: S606 - itself
     logging.basicConfig(stream=sys.stdout, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     layout = Layout(base=base)
     make_directories(layout)
@@ -61,6 +63,7 @@ async def _serve(layout: Layout, group: asyncio.TaskGroup) -> None:
     boot, outbox = _next_boot(layout), Outbox()
     log.info("agent started boot=%d", boot)
     supervisor, disks = Supervisor(layout, group, outbox.report_due), Disks(layout)
+    await end_leftovers(layout)
     await _resume(layout, supervisor, disks)
     dial = Dial(await _enrolled(layout))
     ledger = Ledger(layout)
@@ -116,5 +119,5 @@ async def _enrol_once(layout: Layout) -> None:
 def _next_boot(layout: Layout) -> int:
     path = layout.bosh / "boot"
     boot = int(path.read_text("ascii")) + 1 if path.exists() else 1
-    write_atomically(path, str(boot).encode(), 0o644, durable=True)
+    try_to_write(path, str(boot).encode(), 0o644)
     return boot

@@ -46,12 +46,12 @@ def _blocks(words: list[str]) -> Iterator[list[str]]:
 
 def _check(words: list[str], job: str) -> Check:
     found: dict[str, tuple[str, ...]] = {}
-    name, at = words[0].strip("\"'"), 1
+    name, at = _word(words, 0), 1
     timeout_s, user = START_TIMEOUT_S, ""
     while at < len(words):
         word = words[at].lower()
         if word in ("start", "stop") and _is_program(words, at):
-            found[word] = _command(words[at + 2], job, name)
+            found[word] = _command(_word(words, at + 2), job, name)
             at, options = _options(words, at + 3)
             if word == "start":
                 timeout_s, user = _timeout_s(options), options.get("uid", "")
@@ -77,12 +77,16 @@ def _is_program(words: list[str], at: int) -> bool:
 
 
 def _word(words: list[str], at: int) -> str:
-    return words[at].strip("\"'") if at < len(words) else ""
+    """Without the quotes it may stand in; "" past the end."""
+    if at >= len(words):
+        return ""
+    word = words[at]
+    return word[1:-1] if word[0] in "\"'" and word[0] == word[-1] else word
 
 
 def _command(word: str, job: str, name: str) -> tuple[str, ...]:
     try:
-        argv = tuple(shlex.split(word.strip("\"'")))
+        argv = tuple(shlex.split(word))
     except ValueError as error:
         raise Failed(f'job "{job}": a program of process "{name}" in its monit file: {error}') from error
     if not argv:

@@ -9,16 +9,25 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
+
+from agent.layout import try_to_write
 
 GRACE_S = 10.0
 """Between SIGTERM and SIGKILL for scripts, drains and errands (1.14)."""
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 _POLL_S = 1.0
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+def boot_id() -> str:
+    """Another one after every boot of the machine: pids and start times of an earlier one mean nothing."""
+    return _BOOT_ID.read_text("ascii").strip()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,15 +151,32 @@ async def run(
     stdout: IO[bytes],
     stderr: IO[bytes],
     user: tuple[int, int] | None = None,
+    notes: Path | None = None,
 ) -> int:
-    """Runs to the end and gives the exit code, 128 + n for signal n. Cancelled, it ends the whole group first."""
+    """Runs to the end and gives the exit code, 128 + n for signal n. Cancelled, it ends the whole group first.
+
+    With ``notes``, an agent that is killed meanwhile leaves word there of what it was running.
+    """
     child = spawn(argv, env=env, cwd=cwd, stdout=stdout, stderr=stderr, user=user)
+    with nullcontext() if notes is None else noted(child, notes):
+        try:
+            await ended(child)
+        except asyncio.CancelledError:
+            await end_group(child)
+            raise
+        return exit_code(child)
+
+
+@contextmanager
+def noted(child: "subprocess.Popen[bytes]", notes: Path) -> Iterator[None]:
+    """While it lasts, the directory ``notes`` says which process ``child`` is."""
+    live, note = find(child.pid), notes / str(child.pid)
+    if live is not None:
+        try_to_write(note, f"{boot_id()} {live.pid} {live.started}".encode(), 0o600)
     try:
-        await ended(child)
-    except asyncio.CancelledError:
-        await end_group(child)
-        raise
-    return exit_code(child)
+        yield
+    finally:
+        note.unlink(missing_ok=True)
 
 
 async def ended(child: "subprocess.Popen[bytes]") -> None:

@@ -3,7 +3,7 @@
 import json
 
 from agent.disks import Disks
-from agent.layout import Layout, write_atomically
+from agent.layout import Layout, try_to_write
 from agent.state import job_state
 from agent.supervise import Supervisor
 from agent.vitals import Gauge
@@ -29,4 +29,4 @@ def gather(
 def _write_health(layout: Layout, state: str) -> None:
     path, content = layout.instance / "health.json", json.dumps({"state": state}).encode()
     if not path.exists() or path.read_bytes() != content:
-        write_atomically(path, content, 0o644)
+        try_to_write(path, content, 0o644)

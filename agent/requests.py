@@ -15,6 +15,8 @@ from agent.perform import CANCELLABLE, NOT_REPEATABLE, ONE_AT_A_TIME, Vm, perfor
 from agent.wire import agent_pb2 as wire
 
 log = logging.getLogger("agent")
+_FAULTS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RuntimeError, TypeError, ValueError)
+"""A fault of ours in one request is answered; it must not take down the keeper of the jobs, nor come again with it."""
 
 
 class Requests:
@@ -48,8 +50,6 @@ class Requests:
 
     async def _carry_out(self, request: wire.Request, action: str) -> None:
         log.info("request begun action=%s key=%s", action, request.key)
-        if action in NOT_REPEATABLE:
-            self._ledger.begin(request.key, action)
         try:
             result = await self._outcome(request, action)
         finally:
@@ -63,6 +63,8 @@ class Requests:
         """Its result, or one that says why there is none. A cancelled errand is answered with what it printed."""
         result = wire.Result(key=request.key)
         try:
+            if action in NOT_REPEATABLE:
+                self._ledger.begin(request.key, action)
             async with asyncio.timeout(request.timeout_s or None):
                 await self._in_turn(request, action, result)
         except Failed as failure:
@@ -75,8 +77,7 @@ class Requests:
             result.error = "" if result.HasField("errand") else f"{action} was cancelled by the director"
         except OSError as broken:
             result.error = f"{action}: {broken}"
-        except Exception as fault:
-            # The one place for this: a fault of ours must not take down the keeper of the jobs.
+        except _FAULTS as fault:
             log.exception("fault action=%s key=%s", action, request.key)
             result.error = f"{action}: a fault of the agent, see its log: {type(fault).__name__}"
         return result

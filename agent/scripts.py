@@ -60,6 +60,7 @@ async def _run_one(name: str, job: str, env: Mapping[str, str], layout: Layout) 
                 cwd=layout.job(job),
                 stdout=stdout,
                 stderr=stderr,
+                notes=layout.notes,
             )
         except OSError as error:
             return Outcome(job=job, problem=f"bin/{name} cannot be run: {error.strerror}")

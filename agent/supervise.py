@@ -8,17 +8,15 @@ import asyncio
 import json
 from collections.abc import Callable, Iterable
 from enum import Enum
-from pathlib import Path
 
+from agent import process
 from agent.failure import Failed
 from agent.keep import Keeper, Pace
-from agent.layout import Layout, write_atomically
+from agent.layout import Layout, try_to_write
 from agent.process import Live
 from agent.program import Program
 from agent.state import ProcessState
 from agent.wire import agent_pb2 as wire
-
-_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Mode(Enum):
@@ -111,8 +109,8 @@ class Supervisor:
             for (job, name), keeper in sorted(self._keepers.items())
             if keeper.live is not None
         ]
-        tree = {"mode": self._mode.value, "boot": _boot(), "processes": processes}
-        write_atomically(self._layout.bosh / "processes.json", json.dumps(tree).encode(), 0o600)
+        tree = {"mode": self._mode.value, "boot": process.boot_id(), "processes": processes}
+        try_to_write(self._layout.bosh / "processes.json", json.dumps(tree).encode(), 0o600)
 
     def _remembered(self) -> tuple[Mode, dict[tuple[str, str], Live]]:
         """Processes of an earlier boot are forgotten: their pids mean nothing now."""
@@ -120,11 +118,7 @@ class Supervisor:
             tree = json.loads((self._layout.bosh / "processes.json").read_bytes())
         except FileNotFoundError:
             return Mode.IDLE, {}
-        entries = tree["processes"] if tree["boot"] == _boot() else ()
+        entries = tree["processes"] if tree["boot"] == process.boot_id() else ()
         return Mode(tree["mode"]), {
             (entry["job"], entry["name"]): Live(pid=entry["pid"], started=entry["started"]) for entry in entries
         }
-
-
-def _boot() -> str:
-    return _BOOT_ID.read_text("ascii").strip()

@@ -1,7 +1,7 @@
 """A director's gateway for tests of a real agent: its own CA, real TLS on unix sockets, everything in memory."""
 
 import asyncio
-import datetime
+import datetime as dt
 import hashlib
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
@@ -47,7 +47,7 @@ class Authority:
         return self._sign(name, key).public_bytes(serialization.Encoding.PEM)
 
     def _sign(self, name: str, key: ec.EllipticCurvePublicKey, *, is_ca: bool = False) -> x509.Certificate:
-        now = datetime.datetime.now(datetime.UTC)
+        now = dt.datetime.now(dt.UTC)
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)])
         builder = (
             x509.CertificateBuilder()
@@ -55,8 +55,8 @@ class Authority:
             .issuer_name(subject if is_ca else self._certificate.subject)
             .public_key(key)
             .serial_number(x509.random_serial_number())
-            .not_valid_before(now - datetime.timedelta(minutes=5))
-            .not_valid_after(now + datetime.timedelta(hours=1))
+            .not_valid_before(now - dt.timedelta(minutes=5))
+            .not_valid_after(now + dt.timedelta(hours=1))
             .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
         )
         if not is_ca:
@@ -92,14 +92,14 @@ class FakeGateway(rpc.GatewayServicer, rpc.EnrolmentServicer):
         self.world = world
         self.enrol_target = f"unix:{directory}/enrol.sock"
         self.agent_target = f"unix:{directory}/agent.sock"
-        self._heartbeat_s = heartbeat_s
+        self.heartbeat_s = heartbeat_s
         self._server: grpc.aio.Server | None = None
         self._to_agent: asyncio.Queue[wire.ToAgent] | None = None
 
     async def start(self) -> None:
         key, certificate = self.world.authority.server()
         pair = [(key, certificate)]
-        server = grpc.aio.server(options=[("grpc.http2.min_recv_ping_interval_without_data_ms", 5000)])
+        server = grpc.aio.server(options=[("grpc.http2.min_ping_interval_without_data_ms", 5000)])
         rpc.add_EnrolmentServicer_to_server(self, server)
         rpc.add_GatewayServicer_to_server(self, server)
         server.add_secure_port(self.enrol_target, grpc.ssl_server_credentials(pair))
@@ -107,6 +107,10 @@ class FakeGateway(rpc.GatewayServicer, rpc.EnrolmentServicer):
         server.add_secure_port(self.agent_target, mutual)
         await server.start()
         self._server = server
+
+    @property
+    def is_running(self) -> bool:
+        return self._server is not None
 
     async def stop(self) -> None:
         assert self._server is not None
@@ -138,7 +142,7 @@ class FakeGateway(rpc.GatewayServicer, rpc.EnrolmentServicer):
                 case "hello":
                     self.world.hellos.append(message.hello)
                     self.world.reports.append(message.hello.report)
-                    queue.put_nowait(wire.ToAgent(welcome=wire.Welcome(heartbeat_s=self._heartbeat_s)))
+                    queue.put_nowait(wire.ToAgent(welcome=wire.Welcome(heartbeat_s=self.heartbeat_s)))
                     self._to_agent = queue
                 case "report":
                     self.world.reports.append(message.report)

@@ -49,7 +49,7 @@ def test_files_without_process_checks_give_none(text: str) -> None:
 
 
 def test_a_check_without_start_program_is_refused_by_name() -> None:
-    with pytest.raises(Failed, match='job "web": .* process "x" no pidfile or no start program'):
+    with pytest.raises(Failed, match=r'job "web": .* process "x" no pidfile or no start program'):
         monitfile.read("check process x with pidfile /x", "web")
 
 
@@ -127,5 +127,5 @@ def test_a_bad_bpm_file_is_refused_with_its_job(layout: Layout, text: str, compl
 def test_a_monit_file_that_starts_a_process_bpm_does_not_have_is_refused(layout: Layout) -> None:
     _bpm(layout, "web", WEB)
     monit = 'check process x with pidfile /x start program "/var/vcap/jobs/bpm/bin/bpm start web -p nope"'
-    with pytest.raises(Failed, match='process "nope", which config/bpm.yml does not have'):
+    with pytest.raises(Failed, match=r'process "nope", which config/bpm\.yml does not have'):
         programs.of_job("web", monit, layout)

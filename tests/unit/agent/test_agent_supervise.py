@@ -1,5 +1,6 @@
 """Job processes, real and short-lived, are kept running, stopped and taken over."""
 
+import asyncio
 import os
 import signal
 from pathlib import Path
@@ -110,8 +111,6 @@ async def test_stop_ends_the_whole_process_group(vm, layout: Layout, supervised)
 
 
 async def _until_file(watched, path: Path) -> None:
-    import asyncio
-
     async with asyncio.timeout(10):
         while not path.exists() or not path.read_text().strip():
             await asyncio.sleep(0.01)
@@ -245,10 +244,6 @@ async def test_a_stop_program_that_stops_nothing_is_an_error(vm, layout: Layout,
     (layout.data / "may").touch()
 
 
-@pytest.mark.parametrize(
-    "crashes, wait_s", [(1, 1.0), (2, 2.0), (3, 4.0), (6, 32.0), (7, 60.0), (5000, 60.0)]
-)
+@pytest.mark.parametrize("crashes, wait_s", [(1, 1.0), (2, 2.0), (3, 4.0), (6, 32.0), (7, 60.0), (5000, 60.0)])
 def test_waits_double_up_to_a_minute(crashes: int, wait_s: float) -> None:
     assert Pace().wait_s(crashes) == wait_s
-
-
