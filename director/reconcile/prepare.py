@@ -13,7 +13,7 @@ from director.manifest.values import parse_count
 from director.model.deployment import Deployment, Lifecycle
 from director.model.names import DeploymentName, InstanceId, PlanId, VariableName
 from director.model.plan import Plan
-from director.model.problem import Problem, Refused
+from director.model.problem import Refused
 from director.model.record import Config, DeploymentRecord, InstanceRecord, Record
 from director.model.release import Catalog
 from director.model.sighting import Sighting
@@ -26,6 +26,15 @@ from director.planning.spec import spec_tree
 from director.ports.renderer import Renderer, RenderRequest
 from director.reconcile.choose import choose
 from director.reconcile.look import look
+from director.reconcile.refuse import (
+    never_finished,
+    no_config,
+    no_deployment,
+    refuse_deleting_all,
+    refuse_ignored,
+    refuse_other_name,
+    refuse_silent,
+)
 from director.reconcile.requests import DeleteDeployment, Deploy, Overrides
 from director.reconcile.target import ids_of, targets
 
@@ -117,7 +126,7 @@ class Preparer:
         text, configs = await self._texts(request, record)
         catalog = await self.world.store.catalog()
         loaded = _load(text, request, configs, catalog)
-        _refuse_other_name(loaded.deployment, request)
+        refuse_other_name(loaded.deployment, request)
         states, forced = overrides_of(request.overrides, record)
         chosen = choose(loaded.deployment, catalog)
         taken = await self.world.store.addresses_taken(except_deployment=record.deployment.name)
@@ -133,7 +142,7 @@ class Preparer:
             stemcells=chosen.stemcells,
             states=states,
         )
-        _refuse_deleting_all(wanted, record, request.overrides)
+        refuse_deleting_all(wanted, record, request.overrides)
         return Read(
             plan_id=plan_id,
             text=text,
@@ -152,7 +161,7 @@ class Preparer:
         contents = await self.render(read.wanted, values)
         seen = await self.look(read.record)
         plan = make_plan(read.inputs(contents, seen))
-        _refuse_silent(plan)
+        refuse_silent(plan)
         return read.prepared(replace(plan, warnings=read.loaded.warnings), contents, values)
 
     async def deletion(self, request: DeleteDeployment) -> Prepared:
@@ -160,8 +169,8 @@ class Preparer:
         name = DeploymentName(request.deployment)
         record = await self.world.store.record(name)
         if record is None:
-            raise Refused([_no_deployment(request.deployment)])
-        _refuse_ignored(record)
+            raise Refused([no_deployment(request.deployment)])
+        refuse_ignored(record)
         catalog = await self.world.store.catalog()
         wanted = Wanted(deployment=name, groups=())
         inputs = Inputs(
@@ -207,7 +216,7 @@ class Preparer:
             return request.manifest, await self._configs(request.config_ids)
         if record.deployment.manifest is None:
             known = record.deployment.serial > 0
-            raise Refused([_never_finished(request.deployment) if known else _no_deployment(request.deployment)])
+            raise Refused([never_finished(request.deployment) if known else no_deployment(request.deployment)])
         return record.deployment.manifest, await self._configs(record.deployment.config_ids)
 
     async def _configs(self, ids: tuple[int, ...] | None) -> Sequence[Config]:
@@ -217,7 +226,7 @@ class Preparer:
         found = [await self.world.store.config(number) for number in ids]
         missing = [number for number, config in zip(ids, found, strict=True) if config is None]
         if missing:
-            raise Refused([_no_config(number) for number in missing])
+            raise Refused([no_config(number) for number in missing])
         return [config for config in found if config is not None]
 
     async def values_of(self, deployment: Deployment, *, keeps: bool) -> Mapping[str, Node]:
@@ -271,98 +280,4 @@ def _load(text: str, request: Deploy, configs: Sequence[Config], catalog: Catalo
         runtime=by_type["runtime"],
         catalog=catalog,
         strict=request.overrides.strict,
-    )
-
-
-def _refuse_other_name(deployment: Deployment, request: Deploy) -> None:
-    if deployment.name != request.deployment:
-        raise Refused(
-            [
-                Problem(
-                    code="deploy.other-name",
-                    summary="Manifest of another deployment",
-                    detail=f'The manifest is named "{deployment.name}", but "{request.deployment}" was to be deployed.',
-                    fix="leave out -d, or name the same deployment in both places.",
-                    mark=deployment.mark,
-                )
-            ]
-        )
-
-
-def _refuse_deleting_all(wanted: Wanted, record: Record, overrides: Overrides) -> None:
-    live = [instance for instance in record.instances if not instance.is_compilation]
-    if any(group.instances for group in wanted.groups) or not live or overrides.allow_delete_all:
-        return
-    raise Refused(
-        [
-            Problem(
-                code="deploy.deletes-everything",
-                summary="Every instance would be deleted",
-                detail=f'This manifest of "{wanted.deployment}" has no instances; '
-                f"all {len(live)} that exist would be deleted.",
-                fix="check instance_groups, or confirm with --allow-delete-all.",
-                number=190024,
-            )
-        ]
-    )
-
-
-def _refuse_silent(plan: Plan) -> None:
-    silent = [hold for hold in plan.holds if hold.code == "hold.silent"]
-    if silent:
-        raise Refused(
-            Problem(
-                code="deploy.silent-agent",
-                summary="An agent does not answer",
-                detail=hold.reason.partition(" Wait for it")[0],
-                fix="wait for it, or repeat with --fix to replace the VM.",
-                number=450002,
-            )
-            for hold in silent
-        )
-
-
-def _refuse_ignored(record: Record) -> None:
-    ignored = [instance.label for instance in record.instances if instance.is_ignored]
-    if ignored:
-        raise Refused(
-            [
-                Problem(
-                    code="delete.ignored",
-                    summary="Ignored instances",
-                    detail=f'"{record.deployment.name}" has ignored instances: {", ".join(sorted(ignored))}.',
-                    fix="unignore them first.",
-                    number=190021,
-                )
-            ]
-        )
-
-
-def _no_deployment(name: str) -> Problem:
-    return Problem(
-        code="deployment.not-found",
-        summary="Unknown deployment",
-        detail=f'There is no deployment "{name}".',
-        fix="list them with `director deployments`.",
-        number=70000,
-    )
-
-
-def _never_finished(name: str) -> Problem:
-    return Problem(
-        code="deployment.never-finished",
-        summary="Never deployed to its end",
-        detail=f'No deploy of "{name}" has ever finished, so no manifest of it is recorded.',
-        fix="deploy its manifest again.",
-        number=70003,
-    )
-
-
-def _no_config(number: int) -> Problem:
-    return Problem(
-        code="deploy.config-not-found",
-        summary="Unknown config",
-        detail=f"Config {number}, which this deploy was confirmed with, does not exist any more.",
-        fix="look at the difference again and confirm it anew.",
-        number=190025,
     )
