@@ -24,6 +24,7 @@ from director.planning.audit import audit
 from director.planning.build import Builds, build_steps
 from director.planning.chain import Chain, Rules
 from director.planning.diff import Case, Decision, Forced, decide
+from director.planning.handover import hand_over
 from director.planning.limit import CALLS, SCRIPTS, Wave, group_limit, group_limit_name, waves
 from director.planning.order import in_order
 
@@ -121,7 +122,7 @@ class Maker:
             id=self.given.id,
             deployment=self.given.wanted.deployment,
             parent=self.given.record.deployment.serial,
-            steps=in_order(self.steps),
+            steps=in_order(hand_over(self.steps, self.given.record)),
             units=tuple(self.units),
             limits=tuple(self.limits),
             changes=tuple(self.changes),

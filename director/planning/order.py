@@ -37,6 +37,11 @@ def in_order(steps: Iterable[PlannedStep]) -> tuple[PlannedStep, ...]:
     return tuple(by_key[key] for key in keys)
 
 
+def has_circle(steps: Iterable[PlannedStep]) -> bool:
+    """Whether some steps wait for each other."""
+    return not nx.is_directed_acyclic_graph(graph_of(steps))
+
+
 def longest_path(steps: Iterable[PlannedStep], seconds: Mapping[StepKey, float]) -> tuple[tuple[StepKey, ...], float]:
     """The chain of steps that takes longest, and how long: no schedule can be quicker."""
     total: dict[StepKey, float] = {}
