@@ -12,11 +12,12 @@ help:
 	@echo "make check       lint, types, import contracts, generated code"
 	@echo "make bench       measure, print a table, write build/bench.json"
 
-$(BIN)/python:
+# pip comes last into a new environment: where it is, the environment is whole.
+$(BIN)/pip:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed; set PYTHON=…")'
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/.runtime: pyproject.toml | $(BIN)/python
+$(VENV)/.runtime: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 

@@ -102,7 +102,7 @@ async def serve(settings: Settings) -> None:
         table = handlers(
             Deployments(preparer=preparer, world=world, encode=plan_to_tree),
             Software(world=world, archives=ArchiveReader(blobs, home.scratch), scratch=home.scratch),
-            Visit(world=world),
+            Visit(world=world, blobs=blobs, scratch=home.scratch),
             Tidy(world=world),
         )
         driver = Driver(world, table, preparer, tasks_at_once=settings.tasks_at_once)

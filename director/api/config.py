@@ -30,7 +30,8 @@ async def write_config(
     Raises Refused for a text that cannot be used, Conflict when ``expected_latest_id`` is not the latest.
     """
     services = services_of(request)
-    problems = await check(services.store, type, name, content, strict=flag(request, "strict"))
+    file = file_of(request, type, name)
+    problems = await check(services.store, type, name, content, file, strict=flag(request, "strict"))
     if any(problem.severity is Severity.ERROR for problem in problems):
         raise Refused(problems)
     before = await latest(services.store, type, name)
@@ -42,9 +43,13 @@ async def write_config(
     return config, [problem_tree(problem) for problem in problems]
 
 
-async def check(store: Store, type: str, name: str, content: str, *, strict: bool) -> tuple[Problem, ...]:
+def file_of(request: Request, type: str, name: str) -> str:
+    """What the operator calls the text (``?source=``), for the places in problems."""
+    return request.query_params.get("source") or f"{type} config {name}"
+
+
+async def check(store: Store, type: str, name: str, content: str, file: str, *, strict: bool) -> tuple[Problem, ...]:
     """Everything wrong with the text, beside the other current configs of its type. Any type must be a YAML map."""
-    file = f"{type} config {name}"
     checker = _CHECKS.get(type)
     if checker is None:
         return read(content, file).warnings

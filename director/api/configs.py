@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from director.api.answer import Answered, iso, json_answer, nothing, user_of
 from director.api.ask import INVALID_VALUE, Body, flag, json_of, number
-from director.api.config import DEFAULT_NAME, event_of, latest, tree_of, write_config
+from director.api.config import DEFAULT_NAME, event_of, file_of, latest, tree_of, write_config
 from director.api.services import services_of
 from director.manifest.diff_text import diff_lines
 from director.manifest.read import read
@@ -110,7 +110,7 @@ async def diff_configs(request: Request) -> Response:
         before = await _side(request, body.part("from"), "from")
         return json_answer({"diff": _lines(before, await _side(request, body.part("to"), "to"))})
     kind, name, content = _named(body)
-    return json_answer(await compare(services_of(request).store, kind, name, content))
+    return json_answer(await compare(services_of(request).store, kind, name, content, file_of(request, kind, name)))
 
 
 async def _side(request: Request, body: Body, said: str) -> Tree:
@@ -120,10 +120,10 @@ async def _side(request: Request, body: Body, said: str) -> Tree:
     return tree_of(await _find(request, number_text)) if number_text else read(content, said).root
 
 
-async def compare(store: Store, type: str, name: str, content: str) -> dict[str, object]:
+async def compare(store: Store, type: str, name: str, content: str, file: str) -> dict[str, object]:
     """What writing ``content`` would change; ``from`` is the id it was compared with, "0" for none."""
     before = await latest(store, type, name)
-    after = read(content, f"{type} config {name}").root
+    after = read(content, file).root
     lines = _lines(tree_of(before) if before else None, after)
     return {"diff": lines, "from": {"id": str(before.id) if before else "0"}}
 

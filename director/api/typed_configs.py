@@ -5,7 +5,7 @@ from starlette.responses import Response
 
 from director.api.answer import iso, json_answer
 from director.api.ask import number, text_of
-from director.api.config import DEFAULT_NAME, write_config
+from director.api.config import DEFAULT_NAME, file_of, write_config
 from director.api.configs import compare
 from director.api.services import services_of
 
@@ -37,4 +37,5 @@ async def update_typed(request: Request) -> Response:
 
 async def diff_typed(request: Request) -> Response:
     content = await text_of(request)
-    return json_answer(await compare(services_of(request).store, _type_of(request), _name_of(request), content))
+    kind, name = _type_of(request), _name_of(request)
+    return json_answer(await compare(services_of(request).store, kind, name, content, file_of(request, kind, name)))

@@ -5,11 +5,13 @@ Names and flags are those of ``bosh`` where it has them (bosh-director.md sectio
 """
 
 import importlib
-import os
+import io
 import sys
+from difflib import get_close_matches
 
 import click
 
+from director.cli.arguments import with_globals_first
 from director.cli.context import Context
 from director.cli.errors import CommandFailed, Exit
 
@@ -19,19 +21,19 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "environment": ("local", "Show the director this command talks to"),
     "deploy": ("deploy", "Make a deployment what its manifest says"),
     "plan": ("deploy", "Show what a deploy would do and why, touching nothing"),
-    "deployments": ("deploy", "List deployments"),
-    "manifest": ("deploy", "Show the manifest last deployed"),
-    "delete-deployment": ("deploy", "Delete a deployment; its disks are kept as orphans"),
-    "interpolate": ("deploy", "Show a manifest with ops files and variables applied"),
+    "deployments": ("deployments", "List deployments"),
+    "manifest": ("deployments", "Show the manifest last deployed"),
+    "delete-deployment": ("deployments", "Delete a deployment; its disks are kept as orphans"),
+    "interpolate": ("interpolate", "Show a manifest with ops files and variables applied"),
     "instances": ("instances", "List instances and how they are"),
     "vms": ("instances", "List VMs and how they are"),
-    "start": ("instances", "Start instances"),
-    "stop": ("instances", "Stop instances; --hard removes their VMs"),
-    "restart": ("instances", "Restart the jobs of instances"),
-    "recreate": ("instances", "Replace the VMs of instances"),
-    "ignore": ("instances", "Let no deploy touch an instance"),
-    "unignore": ("instances", "Let deploys change an instance again"),
-    "logs": ("instances", "Fetch logs from instances"),
+    "start": ("states", "Start instances"),
+    "stop": ("states", "Stop instances; --hard removes their VMs"),
+    "restart": ("states", "Restart the jobs of instances"),
+    "recreate": ("states", "Replace the VMs of instances"),
+    "ignore": ("states", "Let no deploy touch an instance"),
+    "unignore": ("states", "Let deploys change an instance again"),
+    "logs": ("logs", "Fetch logs from instances"),
     "tasks": ("tasks", "List tasks"),
     "task": ("tasks", "Show or follow a task"),
     "cancel-task": ("tasks", "Stop a task at its next step boundary"),
@@ -53,6 +55,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "disks": ("disks", "List orphaned disks"),
     "delete-disk": ("disks", "Delete an orphaned disk for good"),
     "clean-up": ("disks", "Delete releases, stemcells and disks that nothing uses"),
+    "help": ("help", "Show this, or the help of a command"),
 }
 
 ALIASES = {
@@ -76,6 +79,8 @@ ALIASES = {
     "rc": "runtime-config",
     "es": "errands",
     "env": "environment",
+    "delr": "delete-release",
+    "dels": "delete-stemcell",
     "vars": "variables",
 }
 
@@ -94,20 +99,32 @@ class Commands(click.Group):
         command: click.Command = getattr(module, name.replace("-", "_"))
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args and args[0] not in ALIASES and args[0] not in COMMANDS and not args[0].startswith("-"):
+            ctx.fail(f'There is no command "{args[0]}".{_near(args[0])}')
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+def _near(word: str) -> str:
+    near = get_close_matches(word, COMMANDS, cutoff=0.6)
+    return f" Did you mean {' or '.join(near)}?" if near else ""
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.option("-e", "--environment", envvar="BOSH_ENVIRONMENT", default="", help="Director's host or URL.")
-@click.option("--ca-cert", envvar="BOSH_CA_CERT", default="", help="CA certificate: PEM text or a file.")
+@click.option("--ca-cert", envvar="BOSH_CA_CERT", default="", help="Its CA certificate: PEM text or a file.")
 @click.option("--client", envvar="BOSH_CLIENT", default="", help="Client name.")
 @click.option("--client-secret", envvar="BOSH_CLIENT_SECRET", default="", help="Client secret.")
 @click.option("-d", "--deployment", envvar="BOSH_DEPLOYMENT", default="", help="Deployment name.")
 @click.option("-n", "--non-interactive", envvar="BOSH_NON_INTERACTIVE", is_flag=True, help="Ask nothing.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, shaped as bosh --json.")
-@click.version_option(package_name="director")
+@click.version_option(None, "-v", "--version", package_name="director")
 @click.pass_context
 def cli(
     ctx: click.Context,
@@ -122,6 +139,7 @@ def cli(
     """Declares what VMs should run, and keeps it so.
 
     Without --environment it talks to the director on this machine; `director deploy` starts that one if need be.
+    These options may also stand after the command.
     """
     ctx.obj = Context(
         environment=environment,
@@ -132,44 +150,28 @@ def cli(
         as_json=as_json,
         is_non_interactive=non_interactive,
     )
+    ctx.call_on_close(ctx.obj.close)
 
 
 def main() -> None:
     """Runs the command; its failures are one message on standard error and a documented exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a narrow locale must not end a command
     try:
-        cli(args=_with_globals_first(sys.argv[1:]), prog_name="director", standalone_mode=False)
+        code = cli(args=with_globals_first(sys.argv[1:]), prog_name="director", standalone_mode=False)
     except CommandFailed as failure:
         click.echo(failure, err=True)
-        sys.exit(failure.code)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        code = failure.code
     except click.ClickException as mistake:
         mistake.show()
-        sys.exit(Exit.BAD_INPUT)
+        code = Exit.BAD_INPUT
     except (click.Abort, KeyboardInterrupt):
-        sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(Exit.FAILED)
-
-
-VALUED = {"-e", "--environment", "--ca-cert", "--client", "--client-secret", "-d", "--deployment"}
-FLAGS = {"-n", "--non-interactive", "--json"}
-
-
-def _with_globals_first(args: list[str]) -> list[str]:
-    """``bosh`` takes global flags after the command too; click wants them before it."""
-    first: list[str] = []
-    rest: list[str] = []
-    words = iter(args)
-    for word in words:
-        if word == "--":
-            return [*first, *rest, word, *words]
-        name = word.partition("=")[0]
-        if word in FLAGS or (name in VALUED and "=" in word):
-            first.append(word)
-        elif word in VALUED:
-            first += [word, next(words, "")]
-        else:
-            rest.append(word)
-    return [*first, *rest]
+        click.echo("Interrupted.", err=True)
+        code = Exit.INTERRUPTED
+    except OSError as error:
+        if error.filename is None:
+            raise
+        click.echo(f"{error.filename}: {error.strerror}.", err=True)
+        code = Exit.FAILED
+    sys.exit(code)

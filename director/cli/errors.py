@@ -16,8 +16,12 @@ class Exit(IntEnum):
 
 
 class CommandFailed(Exception):
-    """Ends the command with ``message`` on standard error, and no traceback."""
+    """Ends the command with ``message`` on standard error, and no traceback.
 
-    def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
+    ``problems`` are the codes of the problems it tells of, when a director or a reader found some.
+    """
+
+    def __init__(self, message: str, code: Exit = Exit.FAILED, *, problems: tuple[str, ...] = ()) -> None:
         super().__init__(message)
         self.code = code
+        self.problems = problems

@@ -119,7 +119,7 @@ def _filled(shape: VmShape, run: Run) -> VmShape:
 def _tree(tree: Tree, run: Run) -> Tree:
     """Its placeholders filled, once: a secret's own text is never read as a placeholder."""
     try:
-        filled = fill(tree, run.values, must_fill=True, refill=False)
+        filled = fill(tree, run.values, must_fill=True)
     except Refused as refused:
         raise InfrastructureFailure(str(refused)) from refused
     assert isinstance(filled, dict)

@@ -1,10 +1,11 @@
 """Placeholders: ``((name))`` in plain trees gets its value (bosh-director.md 1.11). Never shows a value.
 
-Used by the command, whose values may hold placeholders themselves, and where the director fills in secrets, whose
-values are taken as they are.
+Note: placeholders inside values stay as they are, as BOSH's own library has it: a value may name a variable that only
+the director knows, and a secret is never taken for a template.
 """
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from director.manifest import faults
@@ -19,7 +20,9 @@ from director.model.tree import Node
 
 _DEPTH_MAX: Final = 120
 _SIZE_MAX: Final = 1_000_000
-"""Nodes and parts of 64 characters; values within values could otherwise grow without end."""
+"""Nodes and parts of 64 characters; a large value that is asked for often could otherwise grow without end."""
+_INDEX: Final = re.compile("-?[0-9]{1,8}")
+"""Counts from the end when negative."""
 
 
 def names_in(tree: Node) -> set[str]:
@@ -28,22 +31,28 @@ def names_in(tree: Node) -> set[str]:
 
 
 def fill(
-    tree: Node, values: Mapping[str, Node], *, must_fill: bool = False, must_use: bool = False, refill: bool = True
+    tree: Node,
+    values: Mapping[str, Node],
+    *,
+    must_fill: bool = False,
+    must_use: bool = False,
+    also_asked: Iterable[str] = (),
 ) -> Node:
     """``tree`` with every placeholder replaced that ``values`` knows; others stay as they are.
 
     A text that is one placeholder gets the value whatever its type; inside a text only texts and whole numbers can
-    stand. Dots lead into maps and lists. With ``refill`` placeholders inside values are replaced too. Raises Refused
-    with everything at once: names without value (``must_fill``), values that nothing uses (``must_use``), values that
-    need themselves, parts that are missing.
+    stand. Dots lead into maps and lists. Raises Refused with everything at once: names without value (``must_fill``),
+    values that nothing uses (``must_use``), parts that are missing. ``also_asked`` are names that something beside
+    placeholders asks for.
     """
-    filler = _Filler(values, refill=refill)
+    filler = _Filler(values)
     made = filler.node(tree)
+    asked = filler.asked.union(also_asked)
     problems = list(filler.problems)
     if must_fill:
-        problems += [_missing(name, values) for name in sorted(filler.missing)]
+        problems += [_missing(name, values) for name in sorted(asked - values.keys())]
     if must_use:
-        problems += [_unused(name) for name in sorted(set(values) - filler.used)]
+        problems += [_unused(name) for name in sorted(values.keys() - asked)]
     if problems:
         raise Refused(dict.fromkeys(problems))
     return made
@@ -57,22 +66,18 @@ def read_value(text: str, name: str) -> Node:
 class _Filler:
     """One pass over one tree, remembering what was asked for."""
 
-    def __init__(self, values: Mapping[str, Node], *, refill: bool) -> None:
+    def __init__(self, values: Mapping[str, Node]) -> None:
         self._values = values
-        self._refill = refill
-        self._known: dict[str, tuple[Node, int]] = {}
-        self._open: list[str] = []
         self._depth = 0
         self._size = 0
-        self.missing: set[str] = set()
-        self.used: set[str] = set()
+        self.asked: set[str] = set()
         self.problems: list[Problem] = []
 
     def node(self, node: Node) -> Node:
         self._grow(1)
         self._depth += 1
         if self._depth > _DEPTH_MAX:
-            self._stop(faults.FILL_TOO_LARGE, "Values lie within values too deeply.", "use fewer levels.")
+            self._stop(faults.FILL_TOO_LARGE, "The text is nested too deeply.", "use fewer levels.")
         try:
             if isinstance(node, str):
                 return self._text(node)
@@ -118,37 +123,17 @@ class _Filler:
     def _value(self, name: str, written: str) -> Node:
         """The value of ``name``; ``written``, the placeholder itself, when there is none."""
         root, *parts = name.split(".")
+        self.asked.add(root)
         if root not in self._values:
-            self.missing.add(root)
             return written
-        self.used.add(root)
-        if name in self._known:
-            value, size = self._known[name]
-            self._grow(size)
-            return value
-        if name in self._open:
-            circle = " needs ".join([*self._open[self._open.index(name) :], name])
-            self._stop(faults.FILL_RECURSION, f"Detected recursion: {circle}.", "give one of them a value of its own.")
-        self._open.append(name)
-        before = self._size
-        value = self._descend(root, parts, written)
-        self._open.pop()
-        self._known[name] = (value, self._size - before)
-        return value
-
-    def _descend(self, root: str, parts: list[str], written: str) -> Node:
         node = self._values[root]
         for part in parts:
-            if self._refill and isinstance(node, str):
-                node = self.node(node)
             below = _part_of(node, part)
             if below is None:
                 detail = f'The value of "{root}" has no part "{part}", which {written} asks for.'
                 self._say(faults.FILL_SUBKEY, detail, f"correct {written}, or the value.")
                 return written
             (node,) = below
-        if self._refill:
-            return self.node(node)
         self._grow(sum(1 for _ in _nodes(node)))
         return node
 
@@ -169,7 +154,7 @@ class _Filler:
 def _part_of(node: Node, part: str) -> tuple[Node] | None:
     if isinstance(node, dict) and part in node:
         return (node[part],)
-    if isinstance(node, list) and part.isascii() and part.isdecimal() and len(part) < 9 and int(part) < len(node):
+    if isinstance(node, list) and _INDEX.fullmatch(part) and -len(node) <= int(part) < len(node):
         return (node[int(part)],)
     return None
 

@@ -104,11 +104,12 @@ def _wrong_entry(entry: Node) -> str:
 
 def _wrong_use(entry: Tree, tokens: tuple[Token, ...]) -> str:
     """Why a well-formed operation cannot be meant; empty when it can."""
-    kind, has_value, has_absent = OpType(entry["type"]), "value" in entry, "absent" in entry
+    # BOSH reads a null as no value at all, and an empty "value:" is more likely forgotten than meant.
+    kind, has_value, has_absent = OpType(entry["type"]), entry.get("value") is not None, "absent" in entry
     rules = (
         (has_absent and (kind is not OpType.TEST or entry["absent"] is not True), "only a test may have absent: true"),
         (kind is OpType.REMOVE and has_value, 'a remove has no "value"'),
-        (kind is OpType.REPLACE and not has_value, 'a replace needs a "value"'),
+        (kind is OpType.REPLACE and not has_value, 'a replace needs a "value" that is not null'),
         (kind is OpType.TEST and has_value == has_absent, 'a test needs either a "value" or absent: true'),
         (kind is OpType.REMOVE and not tokens, "the whole document cannot be removed"),
         (kind is not OpType.REPLACE and adds_items(tokens), "only a replace may add items with -, :before or :after"),

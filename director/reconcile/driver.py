@@ -167,13 +167,13 @@ class Driver:
         except Refused as refused:
             job.stages.fail(refused.problems[0].number if refused.problems else 440001, str(refused))
             return TaskEvent.FAIL, str(refused)
-        except Failure as failure:
-            job.stages.fail(100, str(failure))
-            return TaskEvent.FAIL, str(failure)
-        except Exception as bug:
-            log.exception("a task's handler broke", task=job.task.id)
-            message = f"The director itself failed ({type(bug).__name__}); its log has the details. Nothing was lost."
-            job.stages.fail(500000, message)
+        except Exception as error:
+            failure = _failure_in(error)
+            if failure is None:
+                log.exception("a task's handler broke", task=job.task.id)
+            kind = type(error).__name__
+            message = str(failure or f"The director itself failed ({kind}); its log has the details. Nothing was lost.")
+            job.stages.fail(100 if failure else 500000, message)
             return TaskEvent.FAIL, message
 
     async def _move(self, job: Job, event: TaskEvent, *more: Change, result: str = "") -> None:
@@ -185,3 +185,10 @@ class Driver:
         started = now if event is TaskEvent.BEGIN else task.started_at
         state = advance(task.state, event)
         return replace(task, state=state, result=result or task.result, changed_at=now, started_at=started)
+
+
+def _failure_in(error: BaseException) -> Failure | None:
+    """The failure, or the first of a group that holds nothing else: steps side by side meet one full disk together."""
+    while isinstance(error, BaseExceptionGroup) and error.split(Failure)[1] is None:
+        error = error.exceptions[0]
+    return error if isinstance(error, Failure) else None

@@ -118,8 +118,8 @@ def _process(process: SeenProcess) -> Node:
         "name": process.name,
         "state": process.state,
         "uptime": {"secs": int(process.uptime_s)},
-        "mem": {"kb": process.mem_kb, "percent": process.mem_percent},
-        "cpu": {"total": process.cpu_percent},
+        "mem": {"kb": process.mem_kb, "percent": round(process.mem_percent, 1)},
+        "cpu": {"total": round(process.cpu_percent, 1)},
     }
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,11 +54,18 @@ class Software:
         try:
             with _stage(job, "Update stemcell", "Extracting stemcell archive"), _consumed(Path(request.path)):
                 read = await self.archives.read_stemcell(Path(request.path), target)
+                await self._check_formats(read)
             with _stage(job, "Update stemcell", f"Uploading {read.stemcell.name}/{read.stemcell.version}"):
                 await self._take(read, is_fix=request.fix)
         finally:
             await asyncio.to_thread(shutil.rmtree, target, ignore_errors=True)
         return f"/stemcells/{read.stemcell.name}/{read.stemcell.version}"
+
+    async def _check_formats(self, read: ReadStemcell) -> None:
+        """A stemcell that names no format is taken; the infrastructure says what it cannot use."""
+        offered = (await self.world.infrastructure.info()).stemcell_formats
+        if read.formats and not set(read.formats) & set(offered):
+            raise Refused([_unsupported(read, offered)])
 
     async def _take(self, read: ReadStemcell, *, is_fix: bool) -> None:
         catalog = await self.world.store.catalog()
@@ -116,6 +123,17 @@ def _all_parts(catalog: Catalog) -> Release | None:
 def _same_stemcell(stemcell: Stemcell, catalog: Catalog) -> Stemcell | None:
     wanted = (stemcell.name, stemcell.version, stemcell.cpi)
     return next((s for s in catalog.stemcells if (s.name, s.version, s.cpi) == wanted), None)
+
+
+def _unsupported(read: ReadStemcell, offered: Sequence[str]) -> Problem:
+    stemcell, of = read.stemcell, ", ".join(read.formats)
+    return Problem(
+        code="stemcell.unsupported",
+        summary="Unsupported stemcell",
+        detail=f"The stemcell {stemcell.name}/{stemcell.version} is made as {of}, which this infrastructure cannot use.",
+        fix=f"upload one made as {' or '.join(offered)}.",
+        number=50008,
+    )
 
 
 def _refuse_missing(found: object, kind: str, what: str, number: int) -> None:

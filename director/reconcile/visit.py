@@ -2,14 +2,16 @@
 
 import asyncio
 from dataclasses import dataclass
+from pathlib import Path
 
 from director.execution.world import World
-from director.model.names import DeploymentName
+from director.model.names import BlobId, DeploymentName
 from director.model.problem import Problem, Refused
 from director.model.record import InstanceRecord, Record
-from director.model.tree import Tree
 from director.ports.agents import FetchLogs as AskForLogs
+from director.ports.blobs import Blobs
 from director.ports.failure import Failure
+from director.reconcile.bundle import bundle
 from director.reconcile.driver import Job
 from director.reconcile.requests import FetchLogs, ListInstances
 from director.reconcile.show import instance_row
@@ -21,6 +23,8 @@ LOGS_S = 600.0
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
     world: World
+    blobs: Blobs
+    scratch: Path
 
     async def list_instances(self, request: ListInstances, job: Job) -> str:
         """One JSON object per line of the result (section 6.2, format=full)."""
@@ -38,15 +42,18 @@ class Visit:
         return ""
 
     async def fetch_logs(self, request: FetchLogs, job: Job) -> str:
-        """Blob ids of one archive per instance, joined by commas."""
+        """The blob id of one archive; that of several instances holds an archive of each."""
         record = await self._record(request.deployment)
         found = [i for i in targets(request.target, record.instances) if record.vms_of(i.id)]
         if not found:
             raise Failure(f"None of {request.target} has a VM to fetch logs from.")
-        replies = await asyncio.gather(*(self._logs_of(instance, record, request, job) for instance in found))
-        return ",".join(str(reply["blob"]) for reply in replies)
+        fetched = await asyncio.gather(*(self._logs_of(instance, record, request, job) for instance in found))
+        if len(found) == 1:
+            return fetched[0]
+        archives = {f"{i.group}.{i.id}.tgz": blob for i, blob in zip(found, fetched, strict=True)}
+        return await bundle(archives, self.blobs, self.scratch / f"logs-{job.task.id}.tgz")
 
-    async def _logs_of(self, instance: InstanceRecord, record: Record, request: FetchLogs, job: Job) -> Tree:
+    async def _logs_of(self, instance: InstanceRecord, record: Record, request: FetchLogs, job: Job) -> BlobId:
         vm = max(record.vms_of(instance.id), key=lambda v: v.generation)
         seen = self.world.agents.seen().get(vm.agent)
         if seen is None or not seen.is_connected:
@@ -57,7 +64,7 @@ class Visit:
         key = f"task-{job.task.id}/{instance.id}:logs"
         reply = await self.world.agents.ask(vm.agent, ask, key=key, timeout_s=LOGS_S)
         job.stages.event("Fetching logs for", task, "finished")
-        return reply
+        return BlobId(str(reply["blob"]))
 
     async def _record(self, name: str) -> Record:
         record = await self.world.store.record(DeploymentName(name))

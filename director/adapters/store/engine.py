@@ -13,7 +13,7 @@ READERS = 4
 """Threads that read at once: more than cores only compete for them."""
 
 WORDS: tuple[tuple[str, Retry, str], ...] = (
-    ("SQLITE_FULL", Retry.SOON, "the disk is full. Free some space; the director goes on by itself."),
+    ("SQLITE_FULL", Retry.SOON, "the disk is full. Free some space, then ask again."),
     ("SQLITE_BUSY", Retry.SOON, "another program holds it locked. End that program; the director goes on by itself."),
     ("SQLITE_LOCKED", Retry.SOON, "another program holds it locked. End that program; the director goes on by itself."),
     ("SQLITE_IOERR", Retry.SOON, "the disk failed. Look for its errors in the system log and for space on it."),

@@ -64,7 +64,7 @@ class Contexts:
     def _fill(self, tree: Tree) -> Tree:
         # Values are secrets: what looks like a placeholder inside one is part of it.
         try:
-            filled = fill(tree, self._values, must_fill=True, refill=False)
+            filled = fill(tree, self._values, must_fill=True)
         except Refused as refused:
             self._problems.update(dict.fromkeys(refused.problems))
             return {}

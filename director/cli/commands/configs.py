@@ -5,69 +5,73 @@ from typing import Any
 
 import click
 
-from director.cli.commands.daemon import is_running, start
-from director.cli.commands.texts import edited, with_ops_and_vars
+from director.cli.commands.texts import edited, edits_in, explained, with_ops_and_vars
 from director.cli.context import Context, pass_context
 from director.cli.errors import CommandFailed
-from director.cli.show import say, show_json
+from director.cli.problems import shown
+from director.cli.show import say, say_plan, show_text
 
-path_argument = click.argument("path", type=click.Path(path_type=Path))
+MARKS = {"added": "+", "removed": "-"}
+
+path_argument = click.argument("path", metavar="CONFIG", type=click.Path(path_type=Path))
 name_option = click.option("--name", default="default", help="Which of several.")
+strict_option = click.option("--strict", is_flag=True, help="Unknown keys are errors.")
 
 
-def _update(context: Context, kind: str, path: Path, name: str, edits: dict[str, Any]) -> None:
-    if not context.environment and not is_running():
-        say(f"No director is named: started the local one at {start()['url']}.", to_stderr=True)
-    text = edited(path, edits)
-    route = f"/{kind}_configs"
-    found = context.director.send_yaml("POST", f"{route}/diff", text, source=str(path), name=name).json()
-    changed = [line for line in found["diff"] if line[1]]
-    if not changed:
-        say("Nothing changed.")
-        return
-    if not context.is_non_interactive:
-        _show_diff(found["diff"])
-        context.confirm("Continue?")
-    context.director.send_yaml("POST", route, text, source=str(path), name=name)
-    say(f"The {kind} config is set.")
-
-
-def _show_diff(diff: list[list[str]]) -> None:
-    marks = {"added": ("+", "green"), "removed": ("-", "red"), None: (" ", None)}
-    for line, change in diff:
-        mark, colour = marks[change]
-        click.secho(f"{mark} {line}", fg=colour)
+def _update(context: Context, kind: str, path: Path, options: dict[str, Any]) -> None:
+    text = edited(path, edits_in(options))
+    context.ensure_director()
+    route, query = f"/{kind}_configs", {**options, "source": text.source}
+    try:
+        found = context.director.send_yaml("POST", f"{route}/diff", text.text, **query).json()
+        if not any(change for _, change in found["diff"]):
+            say("Nothing changed.", to_stderr=context.as_json)
+            return
+        if not context.is_non_interactive:
+            say_plan("\n".join(f"{MARKS.get(change, ' ')} {line}" for line, change in found["diff"]))
+            context.confirm("Continue?")
+        kept = context.director.send_yaml("POST", route, text.text, **query).json() or {}
+    except CommandFailed as failed:
+        raise explained(text, failed) from None
+    for warning in kept.get("warnings", []):
+        say(shown(warning), to_stderr=True)
+    say(f"The {kind} config is set.", to_stderr=context.as_json)
 
 
 def _show(context: Context, kind: str, name: str) -> None:
     found = context.director.get(f"/{kind}_configs", name=name, limit=1)
     if not found:
-        raise CommandFailed(f"There is no {kind} config: set one with `director update-{kind}-config FILE`.")
-    text = found[0]["properties"]
-    if context.as_json:
-        show_json(blocks=[text])
-    else:
-        say(text.rstrip("\n"))
+        which = "" if name == "default" else f" named {name}"
+        raise CommandFailed(f"There is no {kind} config{which}: set one with `director update-{kind}-config FILE`.")
+    show_text(found[0]["properties"], as_json=context.as_json)
 
 
 @click.command()
 @path_argument
 @name_option
+@strict_option
 @with_ops_and_vars
 @pass_context
-def update_cloud_config(context: Context, /, path: Path, name: str, **edits: Any) -> None:
-    """Sets the cloud config: zones, VM types, networks, disks."""
-    _update(context, "cloud", path, name, edits)
+def update_cloud_config(context: Context, /, path: Path, **options: Any) -> None:
+    """Sets the cloud config: zones, VM types, networks, disks.
+
+    Shows what changes and asks, unless -n. Deployments take it up with their next deploy.
+    """
+    _update(context, "cloud", path, options)
 
 
 @click.command()
 @path_argument
 @name_option
+@strict_option
 @with_ops_and_vars
 @pass_context
-def update_runtime_config(context: Context, /, path: Path, name: str, **edits: Any) -> None:
-    """Sets the runtime config: addons and tags of every deployment."""
-    _update(context, "runtime", path, name, edits)
+def update_runtime_config(context: Context, /, path: Path, **options: Any) -> None:
+    """Sets the runtime config: addons and tags of every deployment.
+
+    Shows what changes and asks, unless -n. Deployments take it up with their next deploy.
+    """
+    _update(context, "runtime", path, options)
 
 
 @click.command()

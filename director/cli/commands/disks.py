@@ -1,9 +1,10 @@
 """What is left over: orphaned disks, unused releases and stemcells."""
 
+from urllib.parse import quote
+
 import click
 
 from director.cli.context import Context, pass_context
-from director.cli.follow import follow, task_of
 from director.cli.show import Table, show
 
 HEADER = {
@@ -28,7 +29,7 @@ def disks(context: Context, /, orphaned: bool) -> None:  # noqa: ARG001  (taken 
             "deployment": disk["deployment_name"],
             "instance": disk["instance_name"],
             "az": disk["az"] or "",
-            "orphaned_at": disk["orphaned_at"],
+            "orphaned_at": disk["orphaned_at"] or "",
         }
         for disk in context.director.get("/disks")
     ]
@@ -40,16 +41,24 @@ def disks(context: Context, /, orphaned: bool) -> None:  # noqa: ARG001  (taken 
 @pass_context
 def delete_disk(context: Context, /, cid: str) -> None:
     """Deletes an orphaned disk and its data for good."""
+    from director.cli.follow import run  # noqa: PLC0415  (its help needs no connection)
+
     context.confirm(f"Delete disk {cid} and its data?")
-    follow(context.director, task_of(context.director.send("DELETE", f"/disks/{cid}").location))
+    run(context, context.director.send("DELETE", f"/disks/{quote(cid, safe='')}"))
 
 
 @click.command()
 @click.option("--all", "is_all", is_flag=True, help="Every unused version, and orphaned disks.")
-@click.option("--keep-orphaned-disks", is_flag=True)
+@click.option("--keep-orphaned-disks", is_flag=True, help="With --all, keep orphaned disks.")
 @pass_context
 def clean_up(context: Context, /, is_all: bool, keep_orphaned_disks: bool) -> None:
     """Deletes releases and stemcells no deployment uses; with --all orphaned disks too."""
-    context.confirm("Delete everything unused, orphaned disks included?" if is_all else "Delete what is unused?")
+    from director.cli.follow import run  # noqa: PLC0415
+
+    takes_disks = is_all and not keep_orphaned_disks
+    context.confirm("Delete everything unused, orphaned disks and their data included?" if takes_disks else UNUSED)
     config = {"remove_all": is_all, "keep_orphaned_disks": keep_orphaned_disks}
-    follow(context.director, task_of(context.director.send_json("POST", "/cleanup", {"config": config}).location))
+    run(context, context.director.send_json("POST", "/cleanup", {"config": config}))
+
+
+UNUSED = "Delete releases and stemcells that no deployment uses?"

@@ -21,22 +21,24 @@ HEADER = {
     "error": "Error",
 }
 
+QUERY = {"before": "before_time", "after": "after_time", "event_user": "user"}
+"""Flags that the API calls otherwise."""
+
 
 @click.command()
-@click.option("--before-id", default="")
-@click.option("--before", default="", help="RFC 3339 or seconds since the epoch.")
-@click.option("--after", default="")
-@click.option("--task", default="")
-@click.option("--instance", default="")
-@click.option("--event-user", default="")
-@click.option("--action", default="")
-@click.option("--object-type", default="")
-@click.option("--object-name", default="")
+@click.option("--before-id", default="", metavar="N", help="Only those older than event N.")
+@click.option("--before", default="", metavar="TIME", help="RFC 3339, or seconds since the epoch.")
+@click.option("--after", default="", metavar="TIME", help="RFC 3339, or seconds since the epoch.")
+@click.option("--task", default="", metavar="N", help="Only what task N did.")
+@click.option("--instance", default="", metavar="GROUP/ID", help="Only what concerns it.")
+@click.option("--event-user", default="", metavar="NAME", help="Only what NAME asked for.")
+@click.option("--action", default="", metavar="ACTION", help="create, update, delete, start, stop, …")
+@click.option("--object-type", default="", metavar="TYPE", help="deployment, instance, vm, disk, …")
+@click.option("--object-name", default="", metavar="NAME", help="Only what concerns NAME.")
 @pass_context
 def events(context: Context, /, **filters: str) -> None:
-    """What was done, when, by whom; newest first, 200 at most."""
-    names = {"before": "before_time", "after": "after_time", "event_user": "user"}
-    query = {names.get(key, key): value for key, value in filters.items()}
+    """Shows what was done, when, by whom; newest first, 200 at most."""
+    query = {QUERY.get(key, key): value for key, value in filters.items()}
     found = context.director.get("/events", **query, deployment=context.deployment)
     rows = [_row(event) for event in found]
     show(Table(content="events", header=HEADER, rows=rows), as_json=context.as_json)

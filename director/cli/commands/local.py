@@ -2,72 +2,83 @@
 
 import os
 import shlex
-import sys
 
 import click
 
-from director.cli.commands.daemon import destroy as destroy_state
-from director.cli.commands.daemon import facts, is_running, start, stop
+from director.cli.commands import daemon
 from director.cli.context import Context, pass_context
 from director.cli.errors import CommandFailed, Exit
-from director.cli.show import Table, say, show
-from director.cli.target import state_dir
+from director.cli.show import Table, say, show, show_json
+from director.cli.target import local_facts, local_secret, state_dir
 
 
-@click.command(context_settings={"ignore_unknown_options": True})
+@click.command()
 def serve() -> None:
     """Runs a director in the foreground, configured by DIRECTOR_* variables (docs/settings.md)."""
     os.environ.setdefault("DIRECTOR_STATE_DIR", str(state_dir()))
-    os.execv(sys.executable, [sys.executable, "-m", "director.main"])  # noqa: S606  (this process becomes it)
+    os.execv(daemon.COMMAND[0], daemon.COMMAND)  # noqa: S606  (this process becomes it)
 
 
 @click.group()
 def local() -> None:
-    """The director on this machine."""
+    """The director on this machine.
+
+    All it has is in one directory: $DIRECTOR_STATE_DIR, else the user's data directory.
+    """
 
 
 @local.command("start")
 def local_start() -> None:
     """Starts it in the background, unless it runs already."""
-    say(f"The local director runs at {start()['url']}.")
+    say(f"The local director runs at {daemon.start()['url']}.")
 
 
 @local.command("stop")
 def local_stop() -> None:
     """Stops it. Its VMs and their jobs go on."""
-    say("The local director is stopped; its VMs go on." if stop() else "The local director was not running.")
+    stopped = "The local director is stopped; its VMs go on."
+    say(stopped if daemon.stop() else "The local director was not running.")
 
 
 @local.command("status")
 @pass_context
 def local_status(context: Context, /) -> None:
-    """Says whether it runs, where, and which limits this machine cannot enforce."""
-    known = facts()
-    if known is None or not is_running():
-        raise CommandFailed("The local director is not running.", Exit.NO_DIRECTOR)
+    """Says whether it runs, where, and which limits this machine cannot enforce.
+
+    Ends with 3 when it does not run.
+    """
+    known = daemon.running()
+    if known is None:
+        raise CommandFailed("The local director is not running: `director local start`.", Exit.NO_DIRECTOR)
     rows = [
         {"key": "url", "value": str(known["url"])},
         {"key": "pid", "value": str(known["pid"])},
         {"key": "state", "value": str(state_dir())},
-        {"key": "not enforced", "value": ", ".join(known["not_enforced"]) or "(every limit is enforced)"},
+        {"key": "not enforced", "value": "\n".join(known.get("not_enforced", ())) or "(every limit is enforced)"},
     ]
     show(Table(content="facts", header={"key": "Key", "value": "Value"}, rows=rows), as_json=context.as_json)
 
 
 @local.command("env")
-def local_env() -> None:
-    """Prints what `bosh` and this command read: eval "$(director local env)"."""
-    known = facts()
+@pass_context
+def local_env(context: Context, /) -> None:
+    """Prints what `bosh` and this command read.
+
+    Use it as: eval "$(director local env)"
+    """
+    known = local_facts()
     if known is None:
         raise CommandFailed("The local director was never started: `director local start`.", Exit.NO_DIRECTOR)
-    with open(known["client_secret_file"]) as file:  # noqa: PTH123  (one line, no Path at hand)
-        secret = file.read().strip()
     values = {
         "BOSH_ENVIRONMENT": known["url"],
         "BOSH_CLIENT": known["client"],
-        "BOSH_CLIENT_SECRET": secret,
+        "BOSH_CLIENT_SECRET": local_secret(known),
         "BOSH_CA_CERT": known["ca_file"],
     }
+    if context.as_json:
+        rows = [{"name": name, "value": str(value)} for name, value in values.items()]
+        show_json([Table(content="variables", header={"name": "Name", "value": "Value"}, rows=rows)])
+        return
     for name, value in values.items():
         say(f"export {name}={shlex.quote(str(value))}")
 
@@ -75,9 +86,12 @@ def local_env() -> None:
 @local.command("destroy")
 @pass_context
 def local_destroy(context: Context, /) -> None:
-    """Stops it and removes all it made: VMs, networks, disks, its record. Nothing can be brought back."""
+    """Stops it and removes all it made: VMs, networks, disks, its record.
+
+    Nothing of it can be brought back.
+    """
     context.confirm(f"Remove every VM, disk and record of the local director in {state_dir()}?")
-    destroy_state()
+    daemon.destroy()
     say("The local director and everything it made are gone.")
 
 
@@ -86,7 +100,7 @@ def local_destroy(context: Context, /) -> None:
 def environment(context: Context, /) -> None:
     """Shows the director this command talks to."""
     info = context.director.get("/info")
-    keys = ("name", "uuid", "version", "user", "cpi")
-    row = {key: str(info[key] or "(not logged in)") for key in keys}
     header = {"name": "Name", "uuid": "UUID", "version": "Version", "user": "User", "cpi": "CPI"}
-    show(Table(content="director", header=header, rows=[row]), as_json=context.as_json)
+    row = {key: str(info.get(key) or "") for key in header}
+    row["user"] = row["user"] or "(not logged in)"
+    show(Table(content="director", header=header, rows=[row], count=1), as_json=context.as_json)

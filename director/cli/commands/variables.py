@@ -9,8 +9,8 @@ from director.cli.show import Table, say, show
 @click.command()
 @pass_context
 def variables(context: Context, /) -> None:
-    """Lists generated variables."""
-    found = context.director.get(f"/deployments/{context.need_deployment()}/variables")
+    """Lists generated variables: their names, never their values."""
+    found = context.director.get(context.path("variables"))
     rows = [{"id": str(variable["id"]), "name": variable["name"]} for variable in found]
     show(Table(content="variables", header={"id": "ID", "name": "Name"}, rows=rows), as_json=context.as_json)
 
@@ -19,8 +19,11 @@ def variables(context: Context, /) -> None:
 @click.argument("name")
 @pass_context
 def rotate_variable(context: Context, /, name: str) -> None:
-    """Forgets a variable's value: the next deploy generates a new one and updates who uses it."""
+    """Forgets a variable's value.
+
+    The next deploy generates a new one and updates whoever uses it.
+    """
     deployment = context.need_deployment()
     context.confirm(f"Generate {name} of {deployment} anew with the next deploy?")
-    context.director.send("DELETE", f"/deployments/{deployment}/variables/{name}")
+    context.director.send("DELETE", context.path("variables", name))
     say(f"{name} is generated anew by the next deploy of {deployment}.")

@@ -37,6 +37,7 @@ type command struct {
 	SkipDrain   bool     `json:"skip_drain"`
 	Converge    bool     `json:"converge"`
 	KeepAlive   bool     `json:"keep_alive"`
+	KeepDisks   bool     `json:"keep_disks"`
 	WhenChanged bool     `json:"when_changed"`
 	All         bool     `json:"all"`
 	Confirmed   bool     `json:"confirmed"`
@@ -93,7 +94,7 @@ func init() {
 		"delete_disk":           deleteDisk,
 		"orphaned_vms":          func(d director.Director, _ command) (any, error) { return d.OrphanedVMs() },
 		"orphan_networks":       orphanNetworks,
-		"clean_up":              func(d director.Director, c command) (any, error) { return d.CleanUp(c.All, c.DryRun, c.Force) },
+		"clean_up":              cleanUp,
 		"resurrection":          func(d director.Director, c command) (any, error) { return nil, d.EnableResurrection(c.Enabled) },
 		"resource":              resource,
 		"certificate_expiry":    func(d director.Director, _ command) (any, error) { return d.CertificateExpiry() },

@@ -99,6 +99,30 @@ func stemcells(d director.Director, _ command) (any, error) {
 	return lines, err
 }
 
+type cleanUpLine struct {
+	Releases  []string `json:"releases"`
+	Stemcells []string `json:"stemcells"`
+	Disks     []string `json:"disks"`
+}
+
+// cleanUp tells what a dry run would delete; a real one tells nothing.
+func cleanUp(d director.Director, c command) (any, error) {
+	found, err := d.CleanUp(c.All, c.DryRun, c.KeepDisks)
+	line := cleanUpLine{Releases: []string{}, Stemcells: []string{}, Disks: []string{}}
+	for _, r := range found.Releases {
+		for _, version := range r.Versions {
+			line.Releases = append(line.Releases, r.Name+"/"+version)
+		}
+	}
+	for _, s := range found.Stemcells {
+		line.Stemcells = append(line.Stemcells, s.Name()+"/"+s.Version().String())
+	}
+	for _, disk := range found.OrphanedDisks {
+		line.Disks = append(line.Disks, disk.CID)
+	}
+	return line, err
+}
+
 func deleteStemcell(d director.Director, c command) (any, error) {
 	found, err := d.FindStemcell(director.NewStemcellSlug(c.Name, c.Version))
 	if err != nil {

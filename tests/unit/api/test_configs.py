@@ -35,6 +35,13 @@ async def test_a_broken_cloud_config_is_refused_when_it_is_uploaded(room: Room, 
     assert not room.store.all_configs
 
 
+@pytest.mark.parametrize("route", ["/cloud_configs", "/cloud_configs/diff"])
+async def test_problems_name_the_file_that_the_operator_named(room: Room, route: str) -> None:
+    answer = await room.ask("POST", f"{route}?source=my/cloud.yml", content="networks: [")
+    assert answer.status_code == 400
+    assert [problem["file"] for problem in answer.json()["problems"]] == ["my/cloud.yml"]
+
+
 async def test_by_its_general_address_a_cloud_config_is_checked_as_well(room: Room) -> None:
     body = {"type": "cloud", "name": "default", "content": "networks: 5"}
     assert (await room.ask("POST", "/configs", json=body)).status_code == 400

@@ -34,6 +34,7 @@ def test_dots_lead_into_maps_and_lists():
     values = {"tls": {"ca": ["one", {"pem": "two"}]}}
     assert fill("((tls.ca.1.pem))", values) == "two"
     assert fill("a-((tls.ca.0))", values) == "a-one"
+    assert fill("((tls.ca.-2))", values) == "one"
 
 
 def test_a_part_that_is_missing_is_told_without_the_value():
@@ -70,43 +71,22 @@ def test_values_that_nothing_uses_are_told():
     assert [detail.split('"')[1] for detail in details] == ["b", "c"]
 
 
-def test_values_may_hold_placeholders():
-    assert fill("((a))", {"a": ["((b))-x"], "b": "((c))", "c": "end"}) == ["end-x"]
-
-
-def test_a_secret_is_taken_as_it_is():
-    assert fill("((a))", {"a": "((b))", "b": 1}, refill=False) == "((b))"
-    assert fill("((a.k))", {"a": {"k": "((b))"}, "b": 1}, refill=False) == "((b))"
-
-
-@pytest.mark.parametrize(
-    "values", [{"a": "((a))"}, {"a": "x((b))", "b": ["((c))"], "c": {"k": "((a))"}}, {"a": {"b": "((a.b))"}}]
-)
-def test_a_value_that_needs_itself_is_told(values):
-    details = refusals(["((a))", "((a.b))"], values)
-    assert any("Detected recursion" in detail for detail in details)
-
-
-def test_parts_of_one_value_may_need_each_other():
-    assert fill("((a.url))", {"a": {"url": "http://((a.host))", "host": "h"}}) == "http://h"
+def test_a_value_is_taken_as_it_is():
+    assert fill("((a))", {"a": "((b))", "b": 1}) == "((b))"
+    assert fill("x-((a))", {"a": "((/director/b))", "b": 1}) == "x-((/director/b))"
+    assert fill("((a.k))", {"a": {"k": "((b))"}, "b": 1}) == "((b))"
+    assert fill(["((a))"], {"a": "((a))"}) == ["((a))"]
 
 
 def test_a_bomb_of_values_is_refused_quickly():
-    values = {f"v{n}": [f"((v{n + 1}))"] * 10 for n in range(12)} | {"v12": "x"}
     began = time.perf_counter()
-    (detail,) = refusals("((v0))", values)
+    (detail,) = refusals(["((v))"] * 10_000, {"v": [["x"] * 100] * 100})
     assert "more than a manifest can hold" in detail
     assert time.perf_counter() - began < 1
 
 
 def test_a_bomb_of_texts_is_refused():
-    values = {f"v{n}": f"((v{n + 1}))" * 10 for n in range(12)} | {"v12": "x" * 100}
-    assert "more than a manifest can hold" in refusals("((v0))", values)[0]
-
-
-def test_a_long_chain_of_values_is_refused_not_crashed_on():
-    values = {f"v{n}": {"k": [f"((v{n + 1}))"]} for n in range(5000)}
-    assert "too deeply" in refusals("((v0))", values)[0]
+    assert "more than a manifest can hold" in refusals(["x((v))" * 100] * 100, {"v": "x" * 10_000})[0]
 
 
 def test_keys_are_filled_too():

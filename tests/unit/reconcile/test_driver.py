@@ -140,6 +140,8 @@ async def test_a_running_task_hears_of_its_cancelling(world, drive):
     ("raised", "said"),
     [
         (Failure("the disk is full"), "the disk is full"),
+        (ExceptionGroup("walk", [ExceptionGroup("", [Failure("the disk is full")]), Failure("b")]), "the disk is full"),
+        (ExceptionGroup("w", [Failure("the disk is full"), KeyError("secret detail")]), "The director itself failed"),
         (Refused([Problem(code="c", summary="s", detail="No such thing.", fix="name another.")]), "No such thing."),
         (ValueError("secret detail"), "The director itself failed (ValueError)"),
     ],

@@ -1,0 +1,494 @@
+"""BOSH's own client library against a real director: the sample's whole life, in order, by nothing else."""
+
+import hashlib
+import io
+import json
+import tarfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import yaml
+
+from director.cli.create_release import create_release
+from director.manifest.patch import patch, read_ops
+from director.manifest.read import read
+from director.manifest.write import write
+from tests.e2e.boshclient import BoshClient, build
+from tests.e2e.conftest import ROOT, leftovers
+
+pytestmark = [pytest.mark.e2e, pytest.mark.go, pytest.mark.timeout(300)]
+
+NAME = "guestbook"
+GROUPS = {"store": 1, "web": 3, "proxy": 1}
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory):
+    return build(tmp_path_factory.mktemp("go"))
+
+
+@pytest.fixture(scope="module")
+def bosh(director, program):
+    return BoshClient(program=program, environment=director.environment())
+
+
+@pytest.fixture(scope="module")
+def release(tmp_path_factory):
+    return create_release(ROOT / "manifests/releases/guestbook", tmp_path_factory.mktemp("release"))
+
+
+@pytest.fixture(scope="module")
+def manifest(release):
+    text = (ROOT / "manifests/guestbook.yml").read_text()
+    return text.replace("version: create", f"version: {release.version}")
+
+
+@pytest.fixture(scope="module")
+def cloud(bosh):
+    """The sample's cloud config as the fixture ``director`` gave it: that of root, or of an ordinary user."""
+    return bosh.value("latest_cloud_config", name="")["Properties"]
+
+
+def stemcell(folder, version, form):
+    """An archive as small as one can be."""
+    image = b"nothing to boot from\n"
+    about = {
+        "name": "tiny",
+        "version": version,
+        "operating_system": "local",
+        "api_version": 3,
+        "sha1": hashlib.sha1(image).hexdigest(),
+        "bosh_protocol": "1",
+        "stemcell_formats": [form],
+        "cloud_properties": {"name": "tiny", "version": version},
+    }
+    path = folder / f"tiny-{version}.tgz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, content in (("stemcell.MF", yaml.safe_dump(about).encode()), ("image", image)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return path
+
+
+def rows(bosh, op="instances"):
+    """Full rows by group/index."""
+    return {f"{row['job_name']}/{row['index']}": row for row in bosh.value(op, deployment=NAME)}
+
+
+def until(condition, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not (found := condition()):
+        assert time.monotonic() < end, "it did not happen"
+        time.sleep(0.02)
+    return found
+
+
+def failure(answer):
+    """What the event log of a failed task says at its end."""
+    assert not answer.ok
+    return answer.events[-1]["error"]
+
+
+def test_it_logs_in_and_a_wrong_secret_does_not(bosh):
+    told = bosh.value("info")
+    assert (told["User"], told["CPI"], told["Auth"]["Type"]) == ("admin", "local", "basic")
+    assert bosh.value("is_authenticated") is True
+    stranger = BoshClient(program=bosh.program, environment={**bosh.environment, "BOSH_CLIENT_SECRET": "wrong"})
+    assert stranger.value("is_authenticated") is False
+    assert "status code '401'" in stranger.ask("deployments").error
+
+
+def test_it_does_not_trust_another_certificate(bosh, tmp_path):
+    (tmp_path / "ca.pem").write_text("")
+    stranger = BoshClient(
+        program=bosh.program, environment={**bosh.environment, "BOSH_CA_CERT": str(tmp_path / "ca.pem")}
+    )
+    assert "certificate" in stranger.ask("info").error
+
+
+def test_it_uploads_the_release_once(bosh, release):
+    assert bosh.value("has_release", path=str(release.path)) is False
+    uploaded = bosh.ask("upload_release", path=str(release.path))
+    assert uploaded.ok, uploaded.error
+    assert [state for _, state in uploaded.states] == ["started", "done"]
+    assert uploaded.events[-1]["state"] == "finished"
+    assert bosh.value("has_release", path=str(release.path)) is True
+    (row,) = bosh.value("releases")
+    assert (row["name"], row["version"], row["deployed"]) == (NAME, release.version, False)
+    shown = bosh.value("release", name=NAME, version=release.version)
+    assert [job["Name"] for job in shown["jobs"]] == ["banner", "proxy", "smoke-tests", "store", "web"]
+    with tarfile.open(release.path) as archive:
+        listed = archive.extractfile("release.MF").read().decode()
+    known = {package["Fingerprint"] for package in shown["packages"]}
+    assert set(bosh.value("match_packages", text=listed)) == known
+
+
+def test_it_uploads_a_stemcell_only_when_needed(bosh, tmp_path):
+    assert bosh.value("stemcell_needs_upload", name="tiny", version="7.1") is True
+    bosh.value("upload_stemcell", path=str(stemcell(tmp_path, "7.1", "local")))
+    assert bosh.value("stemcell_needs_upload", name="tiny", version="7.1") is False
+    found = {(row["name"], row["version"]): row for row in bosh.value("stemcells")}
+    assert (found["tiny", "7.1"]["os"], found["tiny", "7.1"]["deployed"]) == ("local", False)
+
+
+def test_a_stemcell_for_another_infrastructure_is_refused(bosh, tmp_path):
+    refused = failure(bosh.ask("upload_stemcell", path=str(stemcell(tmp_path, "7.2", "vsphere-ova"))))
+    assert refused["code"] == 50008
+    assert "vsphere-ova" in refused["message"]
+    assert bosh.value("stemcell_needs_upload", name="tiny", version="7.2") is True
+
+
+@pytest.mark.parametrize(("op", "code"), [("upload_release", 30002), ("upload_stemcell", 50000)])
+def test_what_is_no_archive_fails_its_task_and_says_why(bosh, tmp_path, op, code):
+    (tmp_path / "text.tgz").write_text("not an archive\n")
+    assert failure(bosh.ask(op, path=str(tmp_path / "text.tgz")))["code"] == code
+
+
+def test_it_compares_and_updates_the_cloud_config(bosh, cloud):
+    add = '[{"type": "replace", "path": "/disk_types/-", "value": {"name": "huge", "disk_size": 99}}]'
+    more = write(patch(read(cloud, "cloud-config.yml").root, read_ops(add, "more.yml")))
+    compared = bosh.value("diff_cloud_config", name="", text=more)["Diff"]
+    assert [line for line, mark in compared if mark] == ["- name: huge", "  disk_size: 99"]
+    bosh.value("update_cloud_config", name="", text=more)
+    assert bosh.value("latest_cloud_config", name="")["Properties"] == more
+    bosh.value("update_cloud_config", name="", text=cloud)
+    assert bosh.value("diff_cloud_config", name="", text=cloud)["Diff"] == []
+    kept = bosh.value("configs", type="cloud", limit=5)
+    assert [config["Content"] for config in kept] == [cloud, more, cloud]
+
+
+def test_a_config_that_somebody_else_has_changed_is_not_overwritten(bosh):
+    first = bosh.value("update_config", type="mine", name="a", text="x: 1")
+    refused = bosh.ask("update_config", type="mine", name="a", text="x: 2", expected="99")
+    assert f"expected latest ID '99' doesn't match the latest ID '{first['ID']}'" in refused.error
+    second = bosh.value("update_config", type="mine", name="a", text="x: 2", expected=first["ID"])
+    assert bosh.value("latest_config", type="mine", name="a")["ID"] == second["ID"]
+    assert bosh.value("delete_config", type="mine", name="a") is True
+    assert bosh.value("delete_config", type="mine", name="a") is False
+
+
+def test_a_bad_cloud_config_is_refused_when_it_is_uploaded(bosh):
+    refused = bosh.ask("update_cloud_config", name="", text="networks: 5")
+    assert "status code '400'" in refused.error
+    assert "networks must be a list" in refused.error
+
+
+def test_a_bad_manifest_is_refused_with_every_problem_before_any_task(bosh, manifest):
+    bad = manifest.replace("vm_type: small", "vm_type: smal", 1).replace("canaries: 1", "canaries: -1")
+    refused = bosh.ask("deploy", deployment=NAME, text=bad)
+    assert refused.states == ()
+    answered = json.loads(refused.error.partition("response '")[2].removesuffix("'"))
+    assert "status code '400'" in refused.error
+    assert 'did you mean "small"?' in answered["description"]
+    lines = bad.splitlines()
+    assert {lines[problem["line"] - 1].split("#")[0].strip() for problem in answered["problems"]} == {
+        "vm_type: smal", "canaries: -1",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("name: guestbook\n\n", "name: [\n\n", "not valid YAML"),
+        ("version: 0+dev", "version: 99", "99"),
+        ("release: guestbook", "release: unknown", "unknown"),
+        ("os: local", "os: minix", "minix"),
+    ],
+)
+def test_a_manifest_that_asks_for_what_is_not_there_is_refused(bosh, manifest, old, new, said):
+    refused = bosh.ask("deploy", deployment=NAME, text=manifest.replace(old, new, 1))
+    assert "status code '400'" in refused.error
+    assert said in refused.error
+    assert bosh.value("deployments") == []
+
+
+def test_it_deploys_what_it_was_shown(bosh, manifest):
+    shown = bosh.value("diff", deployment=NAME, text=manifest)["Diff"]
+    assert all(mark == "added" for line, mark in shown if line)
+    deployed = bosh.ask("deploy", deployment=NAME, text=manifest, confirmed=True, context="first-deploy", timeout=120)
+    assert deployed.ok, f"{deployed.error}\n{deployed.output}"
+    assert [list(line) for line in deployed.value] == shown
+    stages = list(dict.fromkeys(event["stage"] for event in deployed.events))
+    assert stages[0] == "Preparing deployment"
+    assert [stage for stage in stages if stage.startswith("Updating")] == [
+        f"Updating instance {group}" for group in GROUPS
+    ]
+    assert {event["stage"] for event in deployed.events if event["state"] == "failed"} == set()
+    began = {(event["stage"], event["task"]) for event in deployed.events if event["state"] == "started"}
+    assert began == {(event["stage"], event["task"]) for event in deployed.events if event["state"] == "finished"}
+    (task,) = bosh.value("tasks", context="first-deploy")
+    assert (task["state"], task["deployment"], task["user"]) == ("done", NAME, "admin")
+    assert task["result"] == f"/deployments/{NAME}"
+
+
+def test_it_lists_the_deployment_with_what_it_uses(bosh, manifest, release):
+    assert bosh.value("deployments") == [
+        {
+            "name": NAME,
+            "cloud_config": "latest",
+            "releases": [f"{NAME}/{release.version}"],
+            "stemcells": ["tiny/7.1"],
+            "teams": [],
+        }
+    ]
+    assert bosh.value("manifest", deployment=NAME) == manifest
+    (used,) = bosh.value("deployment_configs", deployment=NAME)["Configs"]
+    assert (used["Config"]["Type"], used["Config"]["Name"]) == ("cloud", "default")
+    assert [variable["name"] for variable in bosh.value("variables", deployment=NAME)] == ["store_password"]
+    assert bosh.value("locks") is None
+
+
+def test_it_reads_every_detail_of_vms_and_instances(bosh):
+    vms, found = rows(bosh, "vms"), rows(bosh)
+    running = {f"{group}/{index}" for group, count in GROUPS.items() for index in range(count)}
+    assert vms.keys() == running
+    assert found.keys() == running | {"smoke-tests/0"}
+    for label in sorted(running):
+        row = found[label]
+        assert (row["job_state"], row["state"], row["active"]) == ("running", "started", True)
+        assert [process["Name"] for process in row["Processes"]] == [row["job_name"]]
+        assert row["Processes"][0]["Mem"]["kb"] > 0
+        assert int(row["Vitals"]["Mem"]["kb"]) > 0
+        assert len(row["Vitals"]["Load"]) == 3
+        assert len(row["ips"]) == 1
+        assert (row["vm_cid"], row["id"]) == (vms[label]["vm_cid"], vms[label]["id"])
+    assert {found[f"web/{index}"]["az"] for index in range(3)} == {"z1", "z2", "z3"}
+    assert len(found["store/0"]["disk_cids"]) == 1
+    errand = found["smoke-tests/0"]
+    assert (errand["vm_cid"], errand["active"], errand["Processes"]) == ("", None, [])
+    plain = bosh.value("plain_instances", deployment=NAME)
+    assert {row["id"]: row["expects_vm"] for row in plain} == {
+        row["id"]: label in running for label, row in found.items()
+    }
+
+
+def test_it_lists_tasks_and_reads_what_they_printed(bosh):
+    (deploy,) = bosh.value("tasks", context="first-deploy")
+    assert bosh.value("tasks") == []
+    recent = bosh.value("tasks", limit=30)
+    assert deploy["id"] in {task["id"] for task in recent}
+    assert "retrieve vm-stats" not in {task["description"] for task in recent}
+    assert "retrieve vm-stats" in {task["description"] for task in bosh.value("tasks", limit=30, all=True)}
+    assert bosh.value("task", id=deploy["id"]) == deploy
+    events = bosh.value("task_output", id=deploy["id"], type="event").splitlines()
+    assert json.loads(events[0])["stage"] == "Preparing deployment"
+    assert "began store/0:create-vm" in bosh.value("task_output", id=deploy["id"], type="debug")
+    assert "create 5" in bosh.value("task_output", id=deploy["id"], type="result")
+    assert bosh.value("task_output", id=deploy["id"], type="cpi") == ""
+
+
+def test_it_runs_the_errand_and_reads_what_it_printed(bosh):
+    assert [errand["Name"] for errand in bosh.value("errands", deployment=NAME)] == ["smoke-tests"]
+    (ran,) = bosh.value("run_errand", deployment=NAME, name="smoke-tests", timeout=120)
+    assert (ran["InstanceGroup"], ran["ExitCode"], ran["Stderr"]) == ("smoke-tests", 0, "")
+    assert ran["Stdout"].endswith("all good\n")
+    assert rows(bosh)["smoke-tests/0"]["vm_cid"] == ""
+
+
+def test_deploying_again_shows_no_difference_and_changes_nothing(bosh, manifest):
+    before = {label: row["vm_cid"] for label, row in rows(bosh).items()}
+    assert bosh.value("diff", deployment=NAME, text=manifest)["Diff"] == []
+    again = bosh.ask("deploy", deployment=NAME, text=manifest, confirmed=True)
+    assert again.ok, again.error
+    assert {event["stage"] for event in again.events} == {"Preparing deployment"}
+    assert {label: row["vm_cid"] for label, row in rows(bosh).items()} == before
+
+
+def test_a_difference_hides_what_may_be_secret_until_it_is_asked_for(bosh, manifest):
+    changed = manifest.replace("title: Guestbook", "title: Our guestbook")
+    hidden = bosh.value("diff", deployment=NAME, text=changed)["Diff"]
+    assert [line for line, mark in hidden if mark] == ["      title: <redacted>", "      title: <redacted>"]
+    open_ = bosh.value("diff", deployment=NAME, text=changed, no_redact=True)["Diff"]
+    assert [line for line, mark in open_ if mark] == ["      title: Guestbook", "      title: Our guestbook"]
+
+
+@pytest.mark.parametrize("converge", [True, False], ids=["converge", "no-converge"])
+def test_one_instance_is_stopped_started_restarted_and_recreated(bosh, converge):
+    def act(op, **more):
+        before = rows(bosh)
+        bosh.value(op, deployment=NAME, target="web/1", converge=converge, **more)
+        after = rows(bosh)
+        for label in before.keys() - {"web/1"}:
+            assert after[label]["vm_cid"] == before[label]["vm_cid"]
+        return before["web/1"], after["web/1"]
+
+    before, after = act("stop")
+    assert (after["state"], after["job_state"]) == ("stopped", "stopped")
+    assert after["vm_cid"] == before["vm_cid"]
+    _, after = act("start")
+    assert (after["state"], after["job_state"]) == ("started", "running")
+    before, after = act("restart")
+    assert after["Processes"][0]["Uptime"]["secs"] <= before["Processes"][0]["Uptime"]["secs"]
+    assert (after["job_state"], after["vm_cid"]) == ("running", before["vm_cid"])
+    before, after = act("recreate")
+    assert after["vm_cid"] != before["vm_cid"]
+    assert (after["job_state"], after["ips"], after["id"]) == ("running", before["ips"], before["id"])
+
+
+@pytest.mark.parametrize("converge", [True, False], ids=["converge", "no-converge"])
+def test_a_hard_stop_takes_the_vm_away_and_start_makes_a_new_one(bosh, converge):
+    bosh.value("stop", deployment=NAME, target="web/1", converge=converge, hard=True)
+    row = rows(bosh)["web/1"]
+    assert (row["state"], row["vm_cid"]) == ("detached", "")
+    bosh.value("start", deployment=NAME, target="web/1", converge=converge)
+    row = rows(bosh)["web/1"]
+    assert (row["state"], row["job_state"]) == ("started", "running")
+
+
+def test_an_ignored_instance_is_left_alone_and_that_is_said(bosh):
+    before = rows(bosh)
+    bosh.value("ignore", deployment=NAME, target="web/1", enabled=True)
+    assert rows(bosh)["web/1"]["ignore"] is True
+    restarted = bosh.ask("recreate", deployment=NAME, target="web", converge=True, max_in_flight="2", timeout=120)
+    assert restarted.ok, restarted.error
+    assert any("web/1" in event.get("message", "") for event in restarted.events if event.get("type") == "warning")
+    after = rows(bosh)
+    assert [after[f"web/{n}"]["vm_cid"] == before[f"web/{n}"]["vm_cid"] for n in range(3)] == [False, True, False]
+    bosh.value("ignore", deployment=NAME, target="web/1", enabled=False)
+    assert rows(bosh)["web/1"]["ignore"] is False
+
+
+def test_logs_of_one_instance_and_of_a_group_are_one_archive(bosh, tmp_path):
+    one = bosh.value("logs", deployment=NAME, target="web/1")["BlobstoreID"]
+    assert bosh.value("resource", name=one, path=str(tmp_path / "one.tgz")) > 0
+    with tarfile.open(tmp_path / "one.tgz") as archive:
+        assert "./web/web.stderr.log" in archive.getnames()
+    all_of_them = bosh.value("logs", deployment=NAME, target="web", filters=["web/*.stderr.log"])["BlobstoreID"]
+    bosh.value("resource", name=all_of_them, path=str(tmp_path / "web.tgz"))
+    with tarfile.open(tmp_path / "web.tgz") as archive:
+        webs = [row["id"] for label, row in rows(bosh).items() if label.startswith("web/")]
+        assert sorted(archive.getnames()) == sorted(f"web.{web}.tgz" for web in webs)
+        inner = archive.extractfile(archive.getnames()[0]).read()
+    with tarfile.open(fileobj=io.BytesIO(inner)) as archive:
+        assert {name for name in archive.getnames() if name.endswith(".log")} == {"./web/web.stderr.log"}
+    assert "status code '404'" in bosh.ask("resource", name="0" * 64, path=str(tmp_path / "no")).error
+
+
+def test_the_audit_trail_tells_who_did_what(bosh):
+    web = rows(bosh)["web/1"]
+    name = f"web/{web['id']}"
+    told = bosh.value("events", deployment=NAME)
+    assert [int(event["id"]) for event in told] == sorted((int(event["id"]) for event in told), reverse=True)
+    assert {event["user"] for event in told} == {"admin"}
+    of_web = bosh.value("events", deployment=NAME, target=name)
+    assert [event["action"] for event in of_web if event["action"].endswith("ignore")] == ["unignore", "ignore"]
+    assert {event["instance"] for event in of_web} == {name}
+    vms = bosh.value("events", deployment=NAME, type="vm")
+    assert {event["action"] for event in vms} == {"create", "delete"}
+    assert web["vm_cid"] in {event["object_name"] for event in vms}
+
+
+def test_a_second_change_waits_for_the_first(bosh, manifest):
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(bosh.ask, "recreate", deployment=NAME, target="web/2", converge=True)
+        running = until(lambda: bosh.value("tasks", deployment=NAME))
+        second = pool.submit(bosh.ask, "deploy", deployment=NAME, text=manifest)
+        until(lambda: len(bosh.value("tasks", limit=30, deployment=NAME)) and second.running())
+        (lock,) = until(lambda: bosh.value("locks"))
+        assert (lock["Resource"], lock["TaskID"]) == ([NAME], str(running[0]["id"]))
+        refused = bosh.ask("ignore", deployment=NAME, target="web/0", enabled=True)
+        assert f"Task {running[0]['id']} is changing" in refused.error
+        assert first.result().ok, first.result().error
+        assert second.result().ok, second.result().error
+    ended = {task["id"]: task for task in bosh.value("tasks", limit=5, deployment=NAME)}
+    one, two = first.result().states[0][0], second.result().states[0][0]
+    assert ended[two]["started_at"] >= ended[one]["finished_at"]
+
+
+def test_a_running_task_is_cancelled_and_the_next_one_goes_on_from_there(bosh, manifest):
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(bosh.ask, "recreate", deployment=NAME, target="", converge=True, timeout=120)
+        (task,) = until(lambda: [t for t in bosh.value("tasks", deployment=NAME) if t["state"] == "processing"])
+        queued = pool.submit(bosh.ask, "deploy", deployment=NAME, text=manifest, timeout=120)
+        (waiting,) = until(lambda: [t for t in bosh.value("tasks", deployment=NAME) if t["state"] == "queued"])
+        bosh.value("cancel", id=task["id"])
+        assert "state is 'cancelled'" in first.result().error
+        assert first.result().states[-1] == (task["id"], "cancelled")
+        went_on = queued.result()
+    assert went_on.ok, f"{went_on.error}\n{went_on.output}"
+    assert went_on.states[0][0] == waiting["id"]
+    assert {row["job_state"] for label, row in rows(bosh, "vms").items()} == {"running"}
+    assert "status code '400'" in bosh.ask("cancel", id=task["id"]).error
+
+
+def test_a_queued_task_is_cancelled_before_it_begins(bosh, manifest):
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(bosh.ask, "recreate", deployment=NAME, target="web/0", converge=True)
+        until(lambda: bosh.value("tasks", deployment=NAME))
+        second = pool.submit(bosh.ask, "deploy", deployment=NAME, text=manifest)
+        until(lambda: [t for t in bosh.value("tasks", deployment=NAME) if t["state"] == "queued"])
+        bosh.value("cancel_tasks", deployment=NAME, states=["queued"])
+        assert second.result().states[-1][1] == "cancelled"
+        assert first.result().ok, first.result().error
+
+
+@pytest.mark.parametrize(
+    ("op", "arguments", "said"),
+    [
+        ("manifest", {"deployment": "unknown"}, "Deployment 'unknown' doesn't exist"),
+        ("instances", {"deployment": "unknown"}, "Deployment 'unknown' doesn't exist"),
+        (
+            "restart",
+            {"deployment": "unknown", "target": "web/0", "converge": True},
+            "Deployment 'unknown' doesn't exist",
+        ),
+        ("restart", {"deployment": NAME, "target": "nobody/0", "converge": True}, "name one of: proxy"),
+        ("recreate", {"deployment": NAME, "target": "web/99"}, "web/99"),
+        ("run_errand", {"deployment": NAME, "name": "unknown"}, "its errands: smoke-tests"),
+        ("release", {"name": "unknown", "version": "1"}, "Release 'unknown' doesn't exist"),
+        ("release", {"name": NAME, "version": "1"}, f"Release version '{NAME}/1' doesn't exist"),
+        ("task", {"id": 9999}, "Task 9999 not found"),
+    ],
+)
+def test_what_does_not_exist_is_not_found(bosh, op, arguments, said):
+    refused = bosh.ask(op, **arguments)
+    assert "status code '404'" in refused.error
+    assert said in refused.error
+    assert refused.states == ()
+
+
+@pytest.mark.parametrize(
+    ("op", "arguments"),
+    [
+        ("delete_deployment", {"deployment": "unknown"}),
+        ("delete_release", {"name": "unknown"}),
+        ("delete_stemcell", {"name": "unknown", "version": "1"}),
+        ("delete_disk", {"name": "unknown"}),
+    ],
+)
+def test_deleting_what_does_not_exist_is_already_done(bosh, op, arguments):
+    assert bosh.ask(op, **arguments).ok
+
+
+@pytest.mark.parametrize(
+    ("op", "arguments", "code"),
+    [("delete_release", {"name": NAME}, 30007), ("delete_stemcell", {"name": "tiny", "version": "7.1"}, 50004)],
+)
+def test_what_is_in_use_is_not_deleted(bosh, op, arguments, code):
+    assert failure(bosh.ask(op, **arguments))["code"] == code
+
+
+def test_deleting_leaves_only_the_disk_and_cleaning_up_takes_the_rest(bosh, director, release):
+    (used,) = rows(bosh)["store/0"]["disk_cids"]
+    nothing = {"releases": [], "stemcells": [], "disks": []}
+    assert bosh.value("clean_up", all=True, dry_run=True) == nothing
+    deleted = bosh.ask("delete_deployment", deployment=NAME, timeout=120)
+    assert deleted.ok, deleted.error
+    assert bosh.value("deployments") == []
+    assert leftovers(director) == []
+    (orphan,) = bosh.value("disks")
+    assert (orphan["cid"], orphan["deployment"], orphan["size"]) == (used, NAME, 1024)
+    unused = {"releases": [f"{NAME}/{release.version}"], "stemcells": ["tiny/7.1"], "disks": [used]}
+    assert bosh.value("clean_up", all=True, dry_run=True) == unused
+    assert bosh.value("clean_up", all=True, dry_run=True, keep_disks=True) == unused | {"disks": []}
+    assert bosh.value("clean_up", dry_run=True) == nothing, "two unused versions of each are kept"
+    assert len(bosh.value("disks")) == 1, "a dry run deletes nothing"
+    bosh.value("delete_disk", name=used)
+    assert bosh.value("disks") == []
+    bosh.value("clean_up", all=True)
+    assert bosh.value("releases") == []
+    assert [(row["name"], row["cid"]) for row in bosh.value("stemcells")] == [("local", "host")], (
+        "it came with the host"
+    )
