@@ -8,6 +8,7 @@ BIN := $(VENV)/bin
 help:
 	@echo "make demo        deploy the sample to this machine and look at it"
 	@echo "make demo-clean  remove everything the demo made"
+	@echo "make install     only make .venv/bin/director"
 	@echo "make test        run every test"
 	@echo "make check       lint, types, import contracts, generated code"
 	@echo "make bench       measure, print a table, write build/bench.json"

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -18,7 +17,7 @@ from director.adapters.agents.listen import Listen
 from director.adapters.archives import ArchiveReader
 from director.adapters.blobs import DirectoryBlobs
 from director.adapters.clock import SystemClock
-from director.adapters.local import LocalInfrastructure, destroy
+from director.adapters.local import LocalInfrastructure, destroy, remove_tree
 from director.adapters.secrets import SecretKeeper
 from director.adapters.store import SqlStore, plan_to_tree
 from director.adapters.tasklog import FileTaskLog
@@ -203,10 +202,10 @@ async def _announce(server: _Server, settings: Settings, home: Home, world: Worl
 
 
 async def end_everything(settings: Settings) -> None:
-    """Every VM, network and file of this director goes."""
+    """Every VM, network and file of this director goes. Raises InfrastructureFailure naming what stayed."""
     await destroy(settings.state_dir)
     for directory in (settings.sockets_dir, settings.state_dir):
-        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+        await remove_tree(directory)
 
 
 def main() -> None:

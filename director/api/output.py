@@ -20,9 +20,10 @@ _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{1,18})?", re.ASCII)
 
 
 async def show_output(request: Request) -> Response:
-    """With ``X-Director-Wait: seconds`` it waits for news before it answers 416."""
+    """With ``X-Director-Wait: seconds`` it waits for news before it answers 416, unless the task has ended."""
     tasklog = services_of(request).tasklog
-    task = (await task_of(request)).id
+    found = await task_of(request)
+    task = found.id
     kind = request.query_params.get("type", "debug")
     if kind not in KINDS:
         raise Answered(400, INVALID_VALUE, f"?type={kind}: write one of {', '.join(KINDS)}.")
@@ -31,7 +32,7 @@ async def show_output(request: Request) -> Response:
         return _whole(tasklog, task, kind)
     first, last = span
     wait_s = wait_of(request)
-    if wait_s and tasklog.size(task, kind) <= first:
+    if wait_s and not found.state.is_final and tasklog.size(task, kind) <= first:
         await tasklog.await_more(task, kind, first, wait_s)
     return _part(tasklog, task, kind, first, last)
 

@@ -206,7 +206,7 @@ class Client:
             why = (error.strerror if isinstance(error, OSError) else "") or str(error) or type(error).__name__
             lost = "stopped answering" if self._was_reached else "cannot be reached"
             said = f"The director at {self._target.url} {lost}: {why}."
-        return CommandFailed(f"{said}\n{self._target.hint}", Exit.NO_DIRECTOR)
+        return CommandFailed(f"{said}\n{self._target.remedy}", Exit.NO_DIRECTOR)
 
 
 def _trusting(certificate: str) -> ssl.SSLContext:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -10,11 +11,16 @@ from urllib.parse import urlsplit
 from director.cli.errors import CommandFailed, Exit
 
 DEFAULT_PORT: Final = 25555
+FULL_BELOW: Final = 1 << 20
+"""Bytes. With less than this left a record cannot grow."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """``hint`` says what to do when it does not answer, ``credentials_hint`` when it does not let us in."""
+    """``hint`` says what to do when it does not answer, ``credentials_hint`` when it does not let us in.
+
+    ``directory`` is where a director on this machine keeps everything.
+    """
 
     url: str
     client: str
@@ -22,6 +28,14 @@ class Target:
     ca_certificate: str = field(default="", repr=False)
     hint: str = ""
     credentials_hint: str = "Check --client and --client-secret (BOSH_CLIENT, BOSH_CLIENT_SECRET)."
+    directory: Path | None = None
+
+    @property
+    def remedy(self) -> str:
+        """``hint``, after the likely cause: a director whose disk is full cannot say so itself."""
+        if self.directory and self.directory.is_dir() and shutil.disk_usage(self.directory).free < FULL_BELOW:
+            return f"The disk of {self.directory} is full: free some space on it. {self.hint}"
+        return self.hint
 
 
 def state_dir() -> Path:
@@ -60,6 +74,7 @@ def local_target() -> Target | None:
         ca_certificate=_read(facts["ca_file"], "The local director's CA certificate"),
         hint="Start it with `director local start`.",
         credentials_hint=f"Another director listens there than the one of {state_dir()}.",
+        directory=state_dir(),
     )
 
 

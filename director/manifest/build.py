@@ -107,12 +107,13 @@ def _without_teams(addon: Addon) -> Addon:
 
 def build_variables(doc: Document) -> tuple[Variable, ...]:
     """Also the ``variables`` of a runtime config."""
+    converges = flag(tree_at(doc.root, "features"), "converge_variables")
     return tuple(
         Variable(
             name=VariableName(text(tree, "name").lstrip("!")),
             type=text(tree, "type"),
             options=tree_at(tree, "options"),
-            update_mode=text(tree, "update_mode", "no-overwrite"),
+            update_mode=text(tree, "update_mode", "converge" if converges else "no-overwrite"),
             mark=doc.mark(("variables", i, "name")),
         )
         for i, tree in trees(doc.root, "variables")

@@ -23,6 +23,9 @@ from director.model.tree import Node, Tree
 _LATER: Final = frozenset(("properties", "env", "cloud_properties", "options", "tags"))
 """Below these, placeholders stay: they are filled in where content is rendered or a VM is created (section 1.11)."""
 
+_FEATURES: Final = frozenset(("converge_variables",))
+"""Those acted on."""
+
 
 def check_manifest(doc: Document, strict: bool) -> tuple[Problem, ...]:
     """Every problem of a deployment manifest, in the order of its lines; unknown keys are errors when ``strict``."""
@@ -187,6 +190,10 @@ def _check_stemcells(report: Report) -> None:
 
 def _check_features(report: Report) -> None:
     features = tree_at(report.document.root, "features")
+    for name in sorted(set(features) - _FEATURES):
+        if features[name] is True:
+            detail = f"The feature {name} is not acted on."
+            report.warn(("features", name), faults.NOT_HONOURED, detail, "remove it, if that is what you want.")
     if not flag(features, "use_link_dns_names"):
         return
     for needed in ("use_short_dns_addresses", "use_dns_addresses"):

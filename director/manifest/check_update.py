@@ -7,6 +7,7 @@ from director.manifest.document import Path
 from director.manifest.pick import tree_at
 from director.manifest.report import Report
 from director.manifest.values import count_fix, parse_watch, wrong_count
+from director.model.deployment import VmStrategy
 from director.model.problem import Refused
 from director.model.tree import Tree
 
@@ -32,6 +33,9 @@ def check_update_tree(report: Report, path: Path, update: Tree) -> None:
                 report.error((*path, key), faults.BAD_COUNT, detail, count_fix(at_least))
     for key in _WATCHES:
         _check_watch(report, (*path, key), update.get(key))
+    if update.get("vm_strategy") == VmStrategy.CREATE_SWAP_DELETE.value:
+        detail = f"{report.words((*path, 'vm_strategy'))} is not acted on: a VM is deleted before the next one is made."
+        report.warn((*path, "vm_strategy"), faults.NOT_HONOURED, detail, "remove it, if that is what you want.")
 
 
 def _check_watch(report: Report, path: Path, written: object) -> None:

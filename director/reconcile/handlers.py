@@ -4,13 +4,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from director.execution.world import World
-from director.model.names import StepKey
+from director.model.names import InstanceId, StepKey
 from director.model.outcome import Outcome
+from director.model.wanted import Content
 from director.planning.errand import Runs, make_errand, runs_of
 from director.planning.explain import explain, summary
 from director.reconcile.converge import converge
 from director.reconcile.driver import Handler, Job
 from director.reconcile.encode import Encode
+from director.reconcile.errand_memory import fingerprint_of, has_succeeded, remember
 from director.reconcile.prepare import Prepared, Preparer
 from director.reconcile.requests import (
     CleanUp,
@@ -59,9 +61,15 @@ class Deployments:
         job.stages.event("Preparing deployment", "Preparing deployment", "started")
         prepared, ran = await self._errand(request)
         job.stages.event("Preparing deployment", "Preparing deployment", "finished")
+        if not ran:
+            job.stages.warn(f"Errand {request.errand} was not run: nothing has changed since it last succeeded.")
+            return ""
         outcomes = await converge(prepared, job, self.world, self.encode)
         for key, run in ran.items():
-            job.stages.result(_errand_line(request.errand, run, outcomes[key]))
+            line = _errand_line(request.errand, run, outcomes[key])
+            job.stages.result(line)
+            fingerprint = fingerprint_of(run.instance, run.job, prepared.contents)
+            await remember(request.errand, run.instance.id, fingerprint, self.world, exit_code=line["exit_code"])
         return ""
 
     async def _errand(self, request: RunErrand) -> tuple[Prepared, Mapping[StepKey, Runs]]:
@@ -70,9 +78,22 @@ class Deployments:
         runs = runs_of(read.wanted, request.errand, named)
         values = await self.preparer.values_of(read.loaded.deployment, keeps=True)
         contents = await self.preparer.render(read.wanted, values, errands=True)
+        if request.when_changed:
+            runs = await self._changed(request.errand, runs, contents)
         seen = await self.preparer.look(read.record)
         plan, ran = make_errand(read.inputs(contents, seen), runs, keep_alive=request.keep_alive)
         return read.prepared(plan, contents, values), ran
+
+    async def _changed(
+        self, errand: str, runs: tuple[Runs, ...], contents: Mapping[InstanceId, Content]
+    ) -> tuple[Runs, ...]:
+        """Those whose packages, configuration or job are not what they last succeeded with."""
+        left = []
+        for run in runs:
+            fingerprint = fingerprint_of(run.instance, run.job, contents)
+            if not await has_succeeded(errand, run.instance.id, fingerprint, self.world):
+                left.append(run)
+        return tuple(left)
 
 
 def _errand_line(errand: str, run: Runs, outcome: Outcome) -> dict[str, object]:

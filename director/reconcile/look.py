@@ -16,21 +16,24 @@ BOOT_S = 60.0
 
 
 async def look(record: Record, world: World, *, director_started: float) -> Sighting:
-    """A fresh sighting. It first waits for agents that may yet dial in: after the director's own start, or their VM's."""
+    """A fresh sighting. First it waits for agents that may yet dial in: after the director's start, or their VM's."""
     vms = await world.infrastructure.find_vms(record.deployment.name) if record.vms else {}
     expected = [
         vm for vm in record.vms if vm.state is VmState.CREATED and vm.name in vms and vms[vm.name].power is Power.ON
     ]
-    left, now = director_started + RECONNECT_S - world.clock.monotonic(), world.clock.now()
-    await asyncio.gather(*(_await_back(vm.agent, max(left, vm.created_at + BOOT_S - now), world) for vm in expected))
+    heard, now = world.agents.seen(), world.clock.now()
+    since_start = director_started + RECONNECT_S - world.clock.monotonic()
+    since_boot = {vm.agent: vm.created_at + BOOT_S - now for vm in expected if vm.agent not in heard}
+    left = {vm.agent: max(since_start, since_boot.get(vm.agent, 0.0)) for vm in expected}
+    await asyncio.gather(*(_await_back(agent, left_s, world) for agent, left_s in left.items()))
     return Sighting(at=world.clock.now(), vms=vms, agents=world.agents.seen())
 
 
-async def _await_back(agent: AgentId, left: float, world: World) -> None:
+async def _await_back(agent: AgentId, left_s: float, world: World) -> None:
     seen = world.agents.seen().get(agent)
-    if left <= 0 or (seen and seen.is_connected):
+    if left_s <= 0 or (seen and seen.is_connected):
         return
     try:
-        await world.agents.await_connected(agent, left)
+        await world.agents.await_connected(agent, left_s)
     except AgentSilent:
         return  # The plan says so, with what to do.

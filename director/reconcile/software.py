@@ -130,7 +130,7 @@ def _unsupported(read: ReadStemcell, offered: Sequence[str]) -> Problem:
     return Problem(
         code="stemcell.unsupported",
         summary="Unsupported stemcell",
-        detail=f"The stemcell {stemcell.name}/{stemcell.version} is made as {of}, which this infrastructure cannot use.",
+        detail=f"The stemcell {stemcell.name}/{stemcell.version} is made as {of}, which cannot be used here.",
         fix=f"upload one made as {' or '.join(offered)}.",
         number=50008,
     )

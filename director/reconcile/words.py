@@ -22,7 +22,7 @@ def lock_of(request: Request) -> str:
     """What a task must have to itself; empty when it only reads or touches nothing others do."""
     if isinstance(request, Deploy | DeleteDeployment | RunErrand):
         return f"deployment:{request.deployment}"
-    if isinstance(request, UpdateRelease | UpdateStemcell):
+    if isinstance(request, UpdateRelease | UpdateStemcell | DeleteRelease | DeleteStemcell | CleanUp):
         return "software"
     return ""
 

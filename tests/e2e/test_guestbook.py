@@ -33,6 +33,12 @@ def test_its_smoke_tests_pass_and_leave_no_vm(director):
     assert [row["vm_cid"] for label, row in director.instances().items() if "smoke" in label] in ([], [""])
 
 
+def test_an_errand_that_succeeded_is_run_again_only_when_something_changed_if_asked_so(director):
+    command = ("-n", "-d", "guestbook", "run-errand", "smoke-tests")
+    assert "was not run" in director.run(*command, "--when-changed")
+    assert "Exit Code  0" in director.run(*command)
+
+
 def test_deploying_again_changes_nothing(director):
     before = director.instances()
     assert "No changes" in director.deploy()

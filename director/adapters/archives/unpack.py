@@ -11,6 +11,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from io import FileIO
 from pathlib import Path
 from typing import BinaryIO, Final, cast
 
@@ -47,7 +48,7 @@ class Entry:
         """Writes it out, readable by the owner only. Raises Failure when the disk will not take it."""
         try:
             path.touch(mode=0o600)
-            target = path.open("wb")
+            target = path.open("wb", buffering=0)  # a buffer would meet a full disk only as it is closed
         except OSError as error:
             raise _no_room(error) from error
         with target:
@@ -59,15 +60,17 @@ class Entry:
             yield piece
 
 
-def _write(target: BinaryIO, piece: bytes) -> None:
+def _write(target: FileIO, piece: bytes) -> None:
+    left = memoryview(piece)
     try:
-        target.write(piece)
+        while left:
+            left = left[target.write(left) :]
     except OSError as error:
         raise _no_room(error) from error
 
 
 def _no_room(error: OSError) -> Failure:
-    return Failure(f"An uploaded archive cannot be unpacked on the director: {error}.")
+    return Failure(f"An uploaded archive cannot be unpacked on the director: {error.strerror}.")
 
 
 @contextlib.contextmanager

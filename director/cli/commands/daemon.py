@@ -3,6 +3,7 @@
 import fcntl
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -106,7 +107,8 @@ def _launch(directory: Path) -> dict[str, Any]:
     if known is None:
         process.kill()
         process.wait()
-        raise CommandFailed(f"The local director did not start:\n{_tail(log, began)}\nIts log is {log}.")
+        words = _tail(log, began) or f"It said nothing. Free space: {shutil.disk_usage(directory).free >> 10} KiB."
+        raise CommandFailed(f"The local director did not start:\n{words}\nIts log is {log}.")
     return known
 
 

@@ -344,7 +344,7 @@ async def test_it_reads_events_locks_disks_and_variables(client: Client, room: R
 async def test_it_cleans_up_and_deletes(client: Client, room: Room) -> None:
     shop(room)
     dry = await client.value("clean_up", dry_run=True, all=True)
-    assert dry["Releases"] == [{"name": "app", "versions": ["1.10.0", "1.9.0"]}]
+    assert dry == {"releases": ["app/1.10.0", "app/1.9.0"], "stemcells": [], "disks": []}
     await client.value("clean_up", all=True)
     await client.value("delete_deployment", deployment="shop", force=True)
     assert room.driver.asked == [CleanUp(remove_all=True), DeleteDeployment(deployment="shop", force=True)]

@@ -1,6 +1,7 @@
 """A fake director, and the real command run against it."""
 
 import io
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -43,8 +44,6 @@ class Ended:
 @pytest.fixture
 def state(tmp_path, monkeypatch) -> Path:
     """A state directory of its own, and no BOSH_ or DIRECTOR_ variable of whoever runs the tests."""
-    import os
-
     for name in os.environ:
         if name.startswith(("BOSH_", "DIRECTOR_")):
             monkeypatch.delenv(name)

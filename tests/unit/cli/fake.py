@@ -36,9 +36,8 @@ def write_certificate(directory: Path) -> tuple[Path, Path]:
 
 def _signed(name, issuer, key, ca_key, *, is_ca):
     now = datetime.now(UTC)
-    usage = {
-        n: False for n in ("content_commitment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only")
-    }
+    unused = ("content_commitment", "data_encipherment", "key_agreement", "encipher_only", "decipher_only")
+    usage = dict.fromkeys(unused, False)
     return (
         x509.CertificateBuilder()
         .subject_name(name)

@@ -268,3 +268,9 @@ def test_a_property_nobody_declares_points_at_its_key():
     assert (first.detail.split('"')[3], first.mark.line) == ("tls.cret", 41)
     assert 'did you mean "tls.cert"' in first.fix
     assert (second.mark.line, 'did you mean "port"' in second.fix) == (42, True)
+
+
+@pytest.mark.parametrize("features,mode", [("", "no-overwrite"), ("features: {converge_variables: true}", "converge")])
+def test_variables_converge_when_the_manifest_says_so_for_all(features, mode):
+    deployment = load(f"{MANIFEST}\n{features}\n").deployment
+    assert {variable.update_mode for variable in deployment.variables} == {mode}

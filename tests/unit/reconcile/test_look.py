@@ -1,0 +1,79 @@
+"""Whom a look waits for: agents that may yet dial in, and nobody else."""
+
+import asyncio
+import time
+from dataclasses import replace
+
+import pytest
+
+from director.adapters.clock import SystemClock
+from director.adapters.memory.agents import MemoryAgents
+from director.execution.world import World
+from director.model.record import DeploymentRecord, Record
+from director.model.sighting import Power, SeenVm
+from director.reconcile.look import BOOT_S, RECONNECT_S, look
+from tests.unit.api.samples import NAME, instance, vm
+
+WEB = instance(0)
+
+
+class OneVm:
+    async def find_vms(self, deployment):
+        made = vm(WEB)
+        return {made.name: SeenVm(name=made.name, cid=made.cid, power=Power.ON)}
+
+
+@pytest.fixture
+async def world():
+    clock = SystemClock()
+    return World(
+        store=None, infrastructure=OneVm(), agents=MemoryAgents(clock), secrets=None, tasklog=None, clock=clock
+    )
+
+
+def record(world, *, age_s):
+    made = replace(vm(WEB), created_at=world.clock.now() - age_s)
+    return Record(deployment=DeploymentRecord(name=NAME), instances=(WEB,), vms=(made,))
+
+
+async def boots(world):
+    enrolment = await world.agents.enrolment_for(vm(WEB).agent, WEB.id, NAME, 1)
+    world.agents.boot(enrolment)
+
+
+async def is_seen(world, *, age_s, director_age_s=1000.0):
+    started = world.clock.monotonic() - director_age_s
+    async with asyncio.timeout(5):
+        sighting = await look(record(world, age_s=age_s), world, director_started=started)
+    seen = sighting.agents.get(vm(WEB).agent)
+    return seen is not None and seen.is_connected
+
+
+async def test_an_agent_whose_vm_was_just_made_is_waited_for(world):
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(is_seen(world, age_s=1))
+        await asyncio.sleep(0)
+        group.create_task(boots(world))
+    assert looking.result()
+
+
+async def test_an_agent_is_waited_for_after_the_directors_start(world):
+    async with asyncio.TaskGroup() as group:
+        looking = group.create_task(is_seen(world, age_s=BOOT_S * 10, director_age_s=RECONNECT_S / 2))
+        await asyncio.sleep(0)
+        group.create_task(boots(world))
+    assert looking.result()
+
+
+async def test_an_old_vm_that_never_spoke_is_not_waited_for(world):
+    began = time.monotonic()
+    assert not await is_seen(world, age_s=BOOT_S + 1)
+    assert time.monotonic() - began < 1
+
+
+async def test_an_agent_that_spoke_and_fell_silent_is_not_waited_for(world):
+    await boots(world)
+    world.agents.silence(vm(WEB).agent)
+    began = time.monotonic()
+    assert not await is_seen(world, age_s=1)
+    assert time.monotonic() - began < 1
