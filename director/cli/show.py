@@ -88,9 +88,9 @@ def _draw(table: Table) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     drawn = RichTable(box=None, header_style="bold", pad_edge=False)
-    for number, title in enumerate(table.header.values()):
-        # The first column says what the row is about: the others give way when the terminal is narrow.
-        drawn.add_column(title, overflow="fold", no_wrap=number == 0)
+    for number, (key, title) in enumerate(table.header.items()):
+        # The first column says what the row is about, and half an address is none: the others give way.
+        drawn.add_column(title, overflow="fold", no_wrap=number == 0 or key == "ips")
     for row in table.rows:
         drawn.add_row(*(Text(_cell(row, key), style=_style(key, row.get(key, ""))) for key in table.header))
     console = Console()

@@ -25,6 +25,10 @@ _SECTIONS: Final = (
 )
 
 
+KNOWN: Final = frozenset({*(section for section, _, _ in _SECTIONS), "networks", "compilation"})
+"""A text with none of these is no cloud config: a manifest given by mistake, say."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Set:
     """All configs together. With ``is_whole`` False a section that none of them has may be in one not seen here."""
@@ -45,7 +49,7 @@ def check_cloud_set(reports: Sequence[Report], *, is_whole: bool) -> None:
     """All configs together; their shapes were checked one by one."""
     cloud = _Set(reports=reports, is_whole=is_whole)
     for report in reports:
-        if not report.document.root:
+        if not KNOWN.intersection(report.document.root):
             fix = "declare azs, networks, vm_types and compilation."
             report.error((), faults.CLOUD_EMPTY, f"{report.document.file} declares nothing.", fix)
     for section, fault, what in _SECTIONS:

@@ -19,12 +19,15 @@ from director.model.names import DeploymentName, TaskId
 from director.model.plan import Plan
 from director.model.problem import Refused
 from director.model.record import Task, TaskState
-from director.ports.failure import Failure
+from director.ports.failure import Failure, Retry, StoreFailure
 from director.ports.store import Change, PutTask, TaskQuery
 from director.reconcile.requests import Deploy, Request, from_tree, to_tree
 from director.reconcile.words import description_of, lock_of, told
 
 log = structlog.get_logger()
+
+FIRST_PAUSE_S = 0.5
+PAUSE_MAX_S = 15.0
 
 
 class Cancelled(Exception):
@@ -178,7 +181,22 @@ class Driver:
 
     async def _move(self, job: Job, event: TaskEvent, *more: Change, result: str = "") -> None:
         job.task = self._moved(job.task, event, result=result)
-        await self._world.store.commit(PutTask(record=job.task), *more)
+        await self._persist(PutTask(record=job.task), *more)
+
+    async def _persist(self, *changes: Change) -> None:
+        """How a task began or ended must not be lost: a full disk is waited out, while agents stay connected."""
+        pause_s = FIRST_PAUSE_S
+        while True:
+            try:
+                await self._world.store.commit(*changes)
+            except StoreFailure as failure:
+                if failure.retry is not Retry.SOON:
+                    raise
+                log.warning("the record cannot be written; trying again", why=str(failure), pause_s=pause_s)
+                await self._world.clock.sleep(pause_s)
+                pause_s = min(2 * pause_s, PAUSE_MAX_S)
+            else:
+                return
 
     def _moved(self, task: Task, event: TaskEvent, *, result: str = "") -> Task:
         now = self._world.clock.now()

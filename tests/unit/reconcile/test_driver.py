@@ -13,7 +13,8 @@ from director.adapters.tasklog import FileTaskLog
 from director.execution.world import World
 from director.model.problem import Problem, Refused
 from director.model.record import TaskState
-from director.ports.failure import Failure
+from director.ports.failure import Failure, Retry, StoreFailure
+from director.ports.store import PutTask
 from director.reconcile.driver import Driver
 from director.reconcile.requests import DeleteDeployment, ListInstances
 
@@ -186,3 +187,31 @@ async def test_a_new_director_ends_what_the_old_one_was_doing_and_takes_on_what_
     stopped = await world.store.task(running.id)
     assert stopped.state is TaskState.ERROR
     assert "run the same command again" in stopped.result
+
+
+async def test_a_full_disk_delays_the_end_of_a_task_and_loses_neither_it_nor_the_director(world, drive):
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
+    commit, left = world.store.commit, [2]
+
+    async def full_for_a_while(*changes):
+        ends = any(isinstance(c, PutTask) and c.record.state is TaskState.DONE for c in changes)
+        if ends and left[0]:
+            left[0] -= 1
+            raise StoreFailure("the disk is full", retry=Retry.SOON)
+        await commit(*changes)
+
+    world.store.commit = full_for_a_while
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    world.clock.sleep = sleep
+
+    async def handler(request, job):
+        return "fine"
+
+    driver = drive(handler)
+    assert (await ended(world, await driver.submit(DeleteDeployment(deployment="d"), user="u"))).result == "fine"
+    structlog.reset_defaults()
+    assert pauses == [0.5, 1.0]
