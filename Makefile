@@ -43,6 +43,7 @@ check: $(VENV)/.dev
 
 test: $(VENV)/.dev
 	@tools/install-test-tools
+	PYTHONHASHSEED=1 $(BIN)/pytest -q tests/golden tests/properties tests/unit/planning
 	$(BIN)/pytest -q
 
 bench: $(VENV)/.dev

@@ -8,6 +8,7 @@ import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
+import structlog
 import uvicorn
 from pydantic import ValidationError
 from starlette.applications import Starlette
@@ -38,6 +39,8 @@ from director.reconcile.visit import Visit
 from director.settings import Settings
 
 VERSION = "0.1.0"
+
+log = structlog.get_logger()
 
 
 @asynccontextmanager
@@ -186,9 +189,11 @@ async def _announce(server: _Server, settings: Settings, home: Home, world: Worl
     await server.listens.wait()
     port = server.servers[0].sockets[0].getsockname()[1]
     info = await world.infrastructure.info()
+    url = f"https://{settings.api_host}:{port}"
+    log.info("the director serves", url=url, state=str(settings.state_dir))
     home.announce(
         {
-            "url": f"https://{settings.api_host}:{port}",
+            "url": url,
             "client": settings.client,
             "client_secret_file": str(home.client_secret_file),
             "ca_file": str(home.ca_file),

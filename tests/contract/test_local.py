@@ -165,7 +165,7 @@ async def test_an_adopted_vm_gets_the_token_that_works_now(cloud, state_dir):
 async def test_the_agent_and_what_it_imports_are_there(cloud, guests):
     await cloud.create_vm(vm_request("web-1"))
     guest = await guests.next()
-    assert await guest.python("import agent, cryptography, grpc, psutil; print('there')") == "there\n"
+    assert await guest.python("import agent, cryptography, grpc; print('there')") == "there\n"
 
 
 async def test_killing_pid_1_kills_a_daemonised_grandchild_and_leaves_no_zombie_of_ours(cloud, guests, state_dir):

@@ -2,8 +2,10 @@
 
 import json
 import re
+import sqlite3
 import urllib.parse
 import urllib.request
+from contextlib import closing
 
 import pytest
 import yaml
@@ -173,11 +175,22 @@ def test_deleting_leaves_only_the_orphaned_disk(director):
     director.run("-n", "-d", "guestbook", "delete-deployment")
     assert director.rows("deployments") == []
     assert leftovers(director) == []
+    assert _rows_left(director) == {}
     orphans = director.rows("disks", "--orphaned")
     assert len(orphans) == 1
     assert orphans[0]["instance"].startswith("store/")
     director.run("-n", "delete-disk", orphans[0]["disk_cid"])
     assert director.rows("disks", "--orphaned") == []
+
+
+def _rows_left(director):
+    """Tables of what a deployment is, by how many rows they still have; history (tasks, events) stays."""
+    with closing(sqlite3.connect(f"file:{director.state / 'director.db'}?mode=ro", uri=True)) as record:
+        names = {name for (name,) in record.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+        about = names & {"deployments", "instances", "addresses", "vms", "plans", "variables", "agents"}
+        assert len(about) == 7, names
+        counts = {name: record.execute(f"SELECT count(*) FROM {name}").fetchone()[0] for name in about}
+    return {name: count for name, count in counts.items() if count}
 
 
 def _ops(director, name, path, value):
