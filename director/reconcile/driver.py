@@ -26,8 +26,7 @@ from director.reconcile.words import description_of, lock_of, told
 
 log = structlog.get_logger()
 
-FIRST_PAUSE_S = 0.5
-PAUSE_MAX_S = 15.0
+PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 
 
 class Cancelled(Exception):
@@ -184,9 +183,11 @@ class Driver:
         await self._persist(PutTask(record=job.task), *more)
 
     async def _persist(self, *changes: Change) -> None:
-        """How a task began or ended must not be lost: a full disk is waited out, while agents stay connected."""
-        pause_s = FIRST_PAUSE_S
-        while True:
+        """How a task began or ended must not be lost: a record that cannot be written is tried again for half a minute.
+
+        Raises StoreFailure after that, which ends the director: a new one finds the task unfinished and says so.
+        """
+        for pause_s in PAUSES_S:
             try:
                 await self._world.store.commit(*changes)
             except StoreFailure as failure:
@@ -194,9 +195,9 @@ class Driver:
                     raise
                 log.warning("the record cannot be written; trying again", why=str(failure), pause_s=pause_s)
                 await self._world.clock.sleep(pause_s)
-                pause_s = min(2 * pause_s, PAUSE_MAX_S)
             else:
                 return
+        await self._world.store.commit(*changes)
 
     def _moved(self, task: Task, event: TaskEvent, *, result: str = "") -> Task:
         now = self._world.clock.now()

@@ -189,7 +189,7 @@ async def test_a_new_director_ends_what_the_old_one_was_doing_and_takes_on_what_
     assert "run the same command again" in stopped.result
 
 
-async def test_a_full_disk_delays_the_end_of_a_task_and_loses_neither_it_nor_the_director(world, drive):
+async def test_a_disk_full_for_a_moment_delays_the_end_of_a_task_and_loses_neither_it_nor_the_director(world, drive):
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
     commit, left = world.store.commit, [2]
 
