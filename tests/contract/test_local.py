@@ -454,3 +454,12 @@ class TestUser:
         own = network(12)["ip"]
         bound = await guest.python(f"import socket; print(socket.create_server(('{own}', 0)).getsockname()[0])")
         assert bound == f"{own}\n"
+
+
+async def test_a_vm_whose_first_file_found_no_space_is_found_by_name_and_removed(cloud, state_dir):
+    (state_dir / "vms" / "web-1").mkdir(parents=True)
+    seen = await cloud.find_vm("web-1")
+    assert seen.power is Power.OFF
+    await cloud.delete_vm(seen.cid)
+    assert await cloud.find_vm("web-1") is None
+    assert not list((state_dir / "vms").iterdir())

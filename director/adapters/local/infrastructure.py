@@ -161,7 +161,11 @@ class LocalInfrastructure:
 
     async def find_vm(self, name: VmName) -> SeenVm | None:
         vm = self._reader.vm(self._file(safe(name)))
-        return None if vm is None else self._seen(vm)
+        if vm is not None:
+            return self._seen(vm)
+        # On a full disk a directory may come to be, but no vm.json in it: it is ours to remove under its name.
+        is_half_made = (self._vms / name).is_dir()
+        return SeenVm(name=name, cid=VmCid(name), power=Power.OFF) if is_half_made else None
 
     async def find_vms(self, deployment: DeploymentName | None = None) -> Mapping[VmName, SeenVm]:
         vms = (self._reader.vm(self._file(name)) for name in self._names())
