@@ -25,6 +25,7 @@ from director.adapters.tasklog import FileTaskLog
 from director.adapters.templates import TemplateRenderer
 from director.api.app import build_app
 from director.api.services import Credentials, Info, Services
+from director.execution.infrastructures import DEFAULT, Infrastructures
 from director.execution.world import World
 from director.home import Home, log_to_stdout, only_one
 from director.planning.explain import explain
@@ -75,7 +76,7 @@ async def made_world(settings: Settings, home: Home) -> AsyncIterator[tuple[Worl
         )
         world = World(
             store=store,
-            infrastructure=infrastructure,
+            infrastructures=Infrastructures(infrastructure),
             agents=gateway,
             secrets=SecretKeeper(store, home.secrets_key, clock),
             tasklog=FileTaskLog(home.tasks),
@@ -188,7 +189,7 @@ async def _announce(server: _Server, settings: Settings, home: Home, world: Worl
     """Writes where this director is to be found, and tells whoever started it that it is ready."""
     await server.listens.wait()
     port = server.servers[0].sockets[0].getsockname()[1]
-    info = await world.infrastructure.info()
+    info = await world.infrastructures.of(DEFAULT).info()
     url = f"https://{settings.api_host}:{port}"
     log.info("the director serves", url=url, state=str(settings.state_dir))
     home.announce(

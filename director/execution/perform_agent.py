@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Final, assert_never
 
 from director.execution.world import Run, World, is_running_since
-from director.model.names import BlobId, Digest, DiskName, InstanceId, StepKey
+from director.model.names import AgentId, BlobId, Digest, DiskName, InstanceId, StepKey
 from director.model.record import Applied, DiskState
 from director.model.release import CompiledPackage
 from director.model.sighting import SeenAgent, SeenProcess
@@ -40,7 +40,7 @@ from director.ports.agents import (
     Unmount,
 )
 from director.ports.failure import AgentFailure, AgentSilent, Failure
-from director.ports.store import PutCompiled, PutDisk
+from director.ports.store import PutCompiled, PutDisk, PutVm
 
 APPLY_S: Final = 900.0
 """Fetching and unpacking every package of an instance."""
@@ -74,6 +74,7 @@ async def perform(step: AgentStep, key: StepKey, run: Run, world: World) -> Tree
     match step:
         case AwaitAgent():
             await world.agents.await_connected(step.agent, step.timeout_s)
+            await _clear_enrolment(step.agent, run, world)
             return {}
         case AwaitRunning():
             await _await_running(step, run, world)
@@ -86,6 +87,16 @@ async def perform(step: AgentStep, key: StepKey, run: Run, world: World) -> Tree
     if isinstance(step, MountDisk | MigrateDisk):
         await _mounted(step.disk if isinstance(step, MountDisk) else step.new, run, world)
     return result
+
+
+async def _clear_enrolment(agent: AgentId, run: Run, world: World) -> None:
+    """The token works no more; what lies beside it is nobody's business either."""
+    vm = next((vm for vm in run.vms.values() if vm.agent == agent and vm.has_enrolment), None)
+    if vm is None or vm.cid is None:
+        return
+    await world.infrastructures.of(vm.shape.cpi).clear_enrolment(vm.cid)
+    run.vms[vm.name] = cleared = replace(vm, has_enrolment=False)
+    await world.store.commit(PutVm(record=cleared))
 
 
 def _request(step: Simple, run: Run) -> tuple[AgentRequest, float]:

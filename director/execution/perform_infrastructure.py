@@ -12,14 +12,14 @@ from director.model.names import DiskCid, DiskName, StepKey, VmCid, VmName
 from director.model.problem import Refused
 from director.model.record import DiskRecord, DiskState, Intent, VmRecord, VmState
 from director.model.sighting import Power
-from director.model.step import AttachDisk, CreateDisk, CreateVm, DeleteVm, DetachDisk
+from director.model.step import AttachDisk, CreateDisk, CreateVm, DeleteVm, DetachDisk, GrowDisk
 from director.model.tree import Tree
 from director.model.wanted import VmShape
 from director.ports.failure import Failure, InfrastructureFailure
-from director.ports.infrastructure import DiskRequest, VmRequest
+from director.ports.infrastructure import DiskRequest, Infrastructure, VmRequest
 from director.ports.store import Change, CloseIntent, DropVm, OpenIntent, PutDisk, PutVm
 
-InfrastructureStep = CreateVm | DeleteVm | CreateDisk | AttachDisk | DetachDisk
+InfrastructureStep = CreateVm | DeleteVm | CreateDisk | GrowDisk | AttachDisk | DetachDisk
 
 
 async def perform(step: InfrastructureStep, key: StepKey, run: Run, world: World) -> Tree:
@@ -30,6 +30,8 @@ async def perform(step: InfrastructureStep, key: StepKey, run: Run, world: World
             return await _delete_vm(step, key, run, world)
         case CreateDisk():
             return await _create_disk(step, key, run, world)
+        case GrowDisk():
+            return await _grow_disk(step, key, run, world)
         case AttachDisk():
             return await _attach_disk(step, key, run, world)
         case DetachDisk():
@@ -67,7 +69,8 @@ async def _intending(
 
 
 async def _create_vm(step: CreateVm, key: StepKey, run: Run, world: World) -> Tree:
-    if step.vm in run.vms and (running := await _running(step.vm, world)):
+    infrastructure = world.infrastructures.of(step.shape.cpi)
+    if step.vm in run.vms and (running := await _running(step.vm, infrastructure)):
         return await _adopt(run.vms[step.vm], running, run, world)
     enrolment = await world.agents.enrolment_for(step.agent, step.instance, run.name, step.generation)
     vm = VmRecord(
@@ -79,10 +82,11 @@ async def _create_vm(step: CreateVm, key: StepKey, run: Run, world: World) -> Tr
         shape=step.shape,
         state=VmState.CREATING,
         created_at=world.clock.now(),
+        has_enrolment=(await infrastructure.info()).leaves_enrolment,
     )
     run.vms[vm.name] = vm
     async with _intending("create vm", step.vm, key, run, world, PutVm(record=vm)) as done:
-        cid = await world.infrastructure.create_vm(
+        cid = await infrastructure.create_vm(
             VmRequest(
                 name=step.vm,
                 instance=step.instance,
@@ -91,6 +95,7 @@ async def _create_vm(step: CreateVm, key: StepKey, run: Run, world: World) -> Tr
                 enrolment=enrolment,
                 disks=_cids(step.disks, run),
                 tags={**step.tags, "deployment": run.name, "name": run.label_of(step.instance)},
+                where=step.placement.where,
             )
         )
         created = replace(vm, state=VmState.CREATED, cid=cid)
@@ -99,8 +104,8 @@ async def _create_vm(step: CreateVm, key: StepKey, run: Run, world: World) -> Tr
     return {"cid": cid}
 
 
-async def _running(name: VmName, world: World) -> VmCid | None:
-    seen = await world.infrastructure.find_vm(name)
+async def _running(name: VmName, infrastructure: Infrastructure) -> VmCid | None:
+    seen = await infrastructure.find_vm(name)
     return seen.cid if seen and seen.power is Power.ON else None
 
 
@@ -136,10 +141,11 @@ async def _delete_vm(step: DeleteVm, key: StepKey, run: Run, world: World) -> Tr
     if vm is None:
         return {}
     leaving = replace(vm, state=VmState.DELETING)
+    infrastructure = world.infrastructures.of(vm.shape.cpi)
     async with _intending("delete vm", step.vm, key, run, world, PutVm(record=leaving)) as done:
-        cid = vm.cid or await _found_cid(step.vm, world)
+        cid = vm.cid or await _found_cid(step.vm, infrastructure)
         if cid is not None:
-            await world.infrastructure.delete_vm(cid)
+            await infrastructure.delete_vm(cid)
         await world.agents.revoke(step.agent)
         freed = [replace(disk, vm=None, state=DiskState.DETACHED) for disk in run.disks_on(step.vm)]
         done.changes += [DropVm(name=step.vm), *(PutDisk(record=disk) for disk in freed)]
@@ -148,8 +154,8 @@ async def _delete_vm(step: DeleteVm, key: StepKey, run: Run, world: World) -> Tr
     return {}
 
 
-async def _found_cid(name: VmName, world: World) -> VmCid | None:
-    seen = await world.infrastructure.find_vm(name)
+async def _found_cid(name: VmName, infrastructure: Infrastructure) -> VmCid | None:
+    seen = await infrastructure.find_vm(name)
     return seen.cid if seen else None
 
 
@@ -166,23 +172,37 @@ async def _create_disk(step: CreateDisk, key: StepKey, run: Run, world: World) -
         instance=step.instance,
         az=step.az,
         cloud_properties=step.cloud_properties,
+        cpi=step.cpi,
     )
     run.disks[disk.name] = disk
     async with _intending("create disk", step.disk, key, run, world, PutDisk(record=disk)) as done:
         vm = next((v for v in run.vms.values() if v.instance == step.instance), None)
-        cid = await world.infrastructure.create_disk(
+        cid = await world.infrastructures.of(step.cpi).create_disk(
             DiskRequest(
                 name=step.disk,
                 deployment=run.name,
                 size_mb=step.size_mb,
                 cloud_properties=_tree(step.cloud_properties, run),
                 vm=vm.cid if vm else None,
+                where=step.placement.where,
             )
         )
         created = replace(disk, state=DiskState.DETACHED, cid=cid)
         done.changes.append(PutDisk(record=created))
     run.disks[disk.name] = created
     return {"cid": cid}
+
+
+async def _grow_disk(step: GrowDisk, key: StepKey, run: Run, world: World) -> Tree:
+    disk = run.disks[step.disk]
+    if disk.cid is None:
+        raise InfrastructureFailure(f"Disk {step.disk} cannot grow: it was never created.")
+    grown = replace(disk, size_mb=step.size_mb)
+    async with _intending("grow disk", step.disk, key, run, world) as done:
+        await world.infrastructures.of(disk.cpi).grow_disk(disk.cid, step.size_mb)
+        done.changes.append(PutDisk(record=grown))
+    run.disks[disk.name] = grown
+    return {}
 
 
 async def _attach_disk(step: AttachDisk, key: StepKey, run: Run, world: World) -> Tree:
@@ -193,7 +213,7 @@ async def _attach_disk(step: AttachDisk, key: StepKey, run: Run, world: World) -
     held = replace(disk, vm=step.vm, state=DiskState.DETACHED)
     async with _intending("attach disk", step.disk, key, run, world, PutDisk(record=held)):
         run.disks[disk.name] = held
-        run.hints[step.disk] = await world.infrastructure.attach_disk(vm.cid, disk.cid)
+        run.hints[step.disk] = await world.infrastructures.of(disk.cpi).attach_disk(vm.cid, disk.cid)
     return {}
 
 
@@ -202,7 +222,7 @@ async def _detach_disk(step: DetachDisk, key: StepKey, run: Run, world: World) -
     freed = replace(disk, vm=None, state=DiskState.DETACHED)
     async with _intending("detach disk", step.disk, key, run, world) as done:
         if disk.cid is not None and vm is not None and vm.cid is not None:
-            await world.infrastructure.detach_disk(vm.cid, disk.cid)
+            await world.infrastructures.of(disk.cpi).detach_disk(vm.cid, disk.cid)
         done.changes.append(PutDisk(record=freed))
     run.disks[disk.name] = freed
     return {}

@@ -18,6 +18,7 @@ STATUS: dict[type, str] = {
     s.AwaitAgent: "waiting for the agent",
     s.DeleteVm: "deleting vm",
     s.CreateDisk: "creating disk",
+    s.GrowDisk: "growing disk",
     s.AttachDisk: "attaching disk",
     s.MountDisk: "mounting disk",
     s.MigrateDisk: "migrating disk",

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from director.execution.infrastructures import Infrastructures
 from director.model.names import DeploymentName, DiskName, InstanceId, TaskId, VmName
 from director.model.record import DeploymentRecord, DiskRecord, InstanceRecord, Record, VmRecord
 from director.model.release import Catalog, CompiledPackage, Package
@@ -12,7 +13,6 @@ from director.model.wanted import Content, WantedInstance
 from director.ports.agents import Agents, PackageSource
 from director.ports.clock import Clock
 from director.ports.failure import Failure
-from director.ports.infrastructure import Infrastructure
 from director.ports.secrets import Secrets
 from director.ports.store import Store
 from director.ports.tasklog import TaskLog
@@ -21,7 +21,7 @@ from director.ports.tasklog import TaskLog
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
     store: Store
-    infrastructure: Infrastructure
+    infrastructures: Infrastructures
     agents: Agents
     secrets: Secrets
     tasklog: TaskLog

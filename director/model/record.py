@@ -50,6 +50,8 @@ class VmRecord:
     state: VmState
     created_at: float
     cid: VmCid | None = None
+    has_enrolment: bool = False
+    """What its agent enrols with still lies where the infrastructure's users could read it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +69,7 @@ class DiskRecord:
     vm: VmName | None = None
     cloud_properties: Tree = field(default_factory=dict)
     orphaned_at: float | None = None
+    cpi: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

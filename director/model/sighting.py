@@ -25,11 +25,15 @@ class JobState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenVm:
+    """``sizes`` has those of cpu, ram and disk (MB) that can be seen. ``place`` says where it runs, for people."""
+
     name: VmName
     cid: VmCid
     power: Power
     instance: InstanceId | None = None
     disks: tuple[DiskCid, ...] = ()
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    place: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from director.model.names import (
     PackageName,
     VmName,
 )
+from director.model.placement import NOT_PLACED, Placement
 from director.model.record import Applied, InstanceRecord
 from director.model.tree import Tree
 from director.model.wanted import VmShape
@@ -33,10 +34,13 @@ class CreateVm:
     az: AzName | None
     disks: tuple[DiskName, ...] = ()
     tags: Tree = field(default_factory=dict)
+    placement: Placement = NOT_PLACED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitAgent:
+    """Ends when the agent has enrolled and what was left for it to enrol with is removed."""
+
     instance: InstanceId
     agent: AgentId
     timeout_s: float
@@ -51,11 +55,25 @@ class DeleteVm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateDisk:
+    """``vm`` is the VM it is made for, ``cpi`` that VM's infrastructure."""
+
     instance: InstanceId
     disk: DiskName
     size_mb: int
     cloud_properties: Tree
     az: AzName | None
+    vm: VmName | None = None
+    cpi: str = ""
+    placement: Placement = NOT_PLACED
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrowDisk:
+    """In place, while it is detached; mounting it then grows its file system."""
+
+    instance: InstanceId
+    disk: DiskName
+    size_mb: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,6 +242,7 @@ Step: TypeAlias = (
     | AwaitAgent
     | DeleteVm
     | CreateDisk
+    | GrowDisk
     | AttachDisk
     | MountDisk
     | MigrateDisk

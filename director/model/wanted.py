@@ -45,7 +45,7 @@ class VmShape:
 
     ``networks`` maps a network's name to its settings as BOSH gives them to a CPI: type, ip, netmask,
     prefix, gateway, dns, default, cloud_properties. Placeholders in ``env`` and ``cloud_properties``
-    stay unresolved here, so that a shape holds no secret.
+    stay unresolved here, so that a shape holds no secret. ``cpi`` names the infrastructure, empty for the default one.
     """
 
     stemcell_name: str
@@ -54,6 +54,7 @@ class VmShape:
     cloud_properties: Tree
     networks: Mapping[str, Tree]
     env: Tree = field(default_factory=dict)
+    cpi: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

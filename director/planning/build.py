@@ -15,7 +15,7 @@ from director.model.names import AgentId, DeploymentName, GroupName, InstanceId,
 from director.model.plan import Limit, PlannedStep, Unit
 from director.model.problem import Problem, Refused
 from director.model.record import InstanceRecord
-from director.model.release import Catalog
+from director.model.release import Catalog, Stemcell
 from director.model.step import AwaitAgent, CompilePackage, CreateVm, DeleteVm, ForgetInstance
 from director.model.tree import Tree
 from director.model.wanted import Address, VmShape, Wanted, WantedInstance
@@ -24,6 +24,7 @@ from director.planning.chain import Rules, VmIdentity, identity_of
 from director.planning.limit import limits_of
 from director.planning.network import settings_of
 from director.planning.package import Compilation, missing_compilations
+from director.planning.resolve import Sizes
 
 COMPILATION = GroupName("compilation")
 WORKERS = "compilation workers"
@@ -64,6 +65,7 @@ def build_steps(
     plan_id: PlanId,
     rules: Rules,
     first_index: int,
+    sizes: Sizes,
 ) -> Builds:
     """Every step of compiling what is missing; none when nothing is. Workers are numbered from ``first_index``.
 
@@ -73,7 +75,8 @@ def build_steps(
     if not missing:
         return Builds(by_key={})
     assert clouds is not None, "a deployment with packages has a cloud config"
-    workers = _workers(missing, clouds, taken, wanted.deployment, plan_id, first_index)
+    on_place = tuple(replace(one, stemcell=_at_place(one.stemcell, clouds, catalog)) for one in missing)
+    workers = _workers(on_place, clouds, taken, wanted.deployment, plan_id, first_index, sizes)
     by_key = {build.key: _key_of(build) for build in missing}
     return Builds(
         steps=tuple(step for worker in workers for step in _steps(worker, by_key, rules)),
@@ -91,6 +94,7 @@ def _workers(
     deployment: DeploymentName,
     plan_id: PlanId,
     first_index: int,
+    sizes: Sizes,
 ) -> list[_Worker]:
     """With reuse at most ``workers`` VMs per stemcell, packages dealt out in turn; else one VM per package."""
     by_stemcell: dict[tuple[str, str], list[Compilation]] = defaultdict(list)
@@ -104,7 +108,7 @@ def _workers(
     network = next(n for n in clouds.networks if n.name == clouds.compilation.network)
     addresses = _addresses(network, clouds, taken, len(hands))
     return [
-        _worker(number, hand, address, network, clouds, deployment, plan_id)
+        _worker(number, hand, address, network, clouds, deployment, plan_id, sizes)
         for number, (hand, address) in enumerate(zip(hands, addresses, strict=True), start=first_index)
     ]
 
@@ -126,6 +130,7 @@ def _worker(
     clouds: CloudConfig,
     deployment: DeploymentName,
     plan_id: PlanId,
+    sizes: Sizes,
 ) -> _Worker:
     instance = InstanceId(str(uuid.uuid5(uuid.NAMESPACE_URL, f"director:compilation:{plan_id}:{number}")))
     reserved = Address(network=network.name, ip=address)
@@ -145,7 +150,8 @@ def _worker(
         stemcell_name=stemcell.name,
         stemcell_version=stemcell.version,
         stemcell_cid=stemcell.cid,
-        cloud_properties=_cloud_properties(clouds),
+        cpi=stemcell.cpi,
+        cloud_properties=_cloud_properties(clouds, sizes, stemcell.cpi),
         networks={network.name: settings_of(network, reserved, clouds.compilation.az, ("dns", "gateway"))},
         env=clouds.compilation.env,
     )
@@ -155,16 +161,26 @@ def _worker(
     )
 
 
-def _cloud_properties(clouds: CloudConfig) -> Tree:
-    """Zone, then VM type or properties, then extensions; the right one wins (section 2.1)."""
+def _cloud_properties(clouds: CloudConfig, sizes: Sizes, cpi: str) -> Tree:
+    """Zone, then VM type, resources or properties, then extensions; the right one wins (section 2.1)."""
     asked = clouds.compilation
     az = next((a.cloud_properties for a in clouds.azs if a.name == asked.az), {})
     vm_type = next((t.cloud_properties for t in clouds.vm_types if t.name == asked.vm_type), {})
     extensions = [e.cloud_properties for e in clouds.vm_extensions if e.name in asked.vm_extensions]
     merged: dict[str, object] = {}
-    for tree in (az, vm_type, asked.cloud_properties, *extensions):
+    sized = sizes[cpi, asked.vm_resources] if asked.vm_resources else {}
+    for tree in (az, vm_type, sized, asked.cloud_properties, *extensions):
         merged |= tree
     return merged  # type: ignore[return-value]  # trees merged are a tree
+
+
+def _at_place(stemcell: Stemcell, clouds: CloudConfig, catalog: Catalog) -> Stemcell:
+    """The stemcell as it was uploaded to the infrastructure of the zone that compiles. Raises Refused."""
+    cpi = next((az.cpi for az in clouds.azs if az.name == clouds.compilation.az), None) or ""
+    for one in (stemcell, *catalog.stemcells):
+        if (one.name, one.version, one.cpi) == (stemcell.name, stemcell.version, cpi):
+            return one
+    raise Refused([_no_stemcell(stemcell, clouds.compilation.az or "", cpi)])
 
 
 def _key_of(build: Compilation) -> StepKey:
@@ -246,6 +262,17 @@ def _units(worker: _Worker) -> list[Unit]:
         *(Unit(name=key, stage="Compiling packages", task=shown) for key, shown in names),
         Unit(name=f"delete {label}", stage="Deleting compilation vms", task=task),
     ]
+
+
+def _no_stemcell(stemcell: Stemcell, az: str, cpi: str) -> Problem:
+    place = f'CPI "{cpi}"' if cpi else "the director's own infrastructure"
+    return Problem(
+        code="plan.no-compilation-stemcell",
+        summary="Stemcell is not uploaded where packages are compiled",
+        detail=f'Packages are compiled in zone "{az}": {place} has no stemcell {stemcell.name}/{stemcell.version}.',
+        fix="upload it again with `director upload-stemcell --fix`, or compile in another zone.",
+        number=50003,
+    )
 
 
 def _no_address(network: Network, count: int, found: int) -> Problem:

@@ -23,6 +23,7 @@ from director.model.step import (
     DetachDisk,
     Drain,
     ForgetInstance,
+    GrowDisk,
     MigrateDisk,
     MountDisk,
     OrphanDisk,
@@ -34,6 +35,7 @@ from director.model.step import (
     StopJobs,
     UnmountDisk,
 )
+from director.model.tree import Tree
 from director.model.wanted import WantedInstance
 from director.planning.diff import Decision, Difference, Have
 from director.planning.limit import limits_of
@@ -72,11 +74,15 @@ class Chain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What all chains of a plan share. ``jobs`` finds a job by fingerprint; ``serial`` numbers new disks."""
+    """What all chains of a plan share. ``jobs`` finds a job by fingerprint; ``serial`` numbers new disks.
+
+    ``growers`` are the CPIs whose disks grow in place.
+    """
 
     jobs: Mapping[str, Job]
     serial: int
     agent_wait_s: float
+    growers: frozenset[str] = frozenset()
     is_draining: bool = True
     deployment_next: str = "keep"
 
@@ -160,13 +166,17 @@ def add_disks(
     is_new_vm: bool = False,
 ) -> None:
     """From the disk that is there to the disk that is wanted, with its data (4.2 "Persistent disk")."""
-    is_same = disk is not None and wanted.disk is not None and _is_like(disk, wanted)
+    grows = disk is not None and _grows(disk, wanted, rules)
+    is_same = grows or (disk is not None and wanted.disk is not None and _is_like(disk, wanted))
     name = disk.name if disk and is_same else DiskName(f"disk-{wanted.id[:8]}-{rules.serial}")
     if disk and wanted.disk is None and is_new_vm:
         chain.add("orphan-disk", OrphanDisk(instance=wanted.id, disk=disk.name))
         return
-    if disk and (is_new_vm or disk.state is not DiskState.ATTACHED):
-        _add_attach(chain, disk.name, wanted, identity, creates=disk if disk.state is DiskState.CREATING else None)
+    if disk and grows and not is_new_vm and disk.state is DiskState.ATTACHED:
+        chain.add("unmount-disk", UnmountDisk(instance=wanted.id, agent=identity.agent, disk=disk.name))
+        chain.add("detach-disk", DetachDisk(instance=wanted.id, vm=identity.name, disk=disk.name))
+    if disk and (grows or is_new_vm or disk.state is not DiskState.ATTACHED):
+        _add_attach(chain, disk, wanted, identity, grows=grows)
     if is_same:
         return
     if wanted.disk:
@@ -183,20 +193,34 @@ def _is_like(disk: DiskRecord, wanted: WantedInstance) -> bool:
     return shape is not None and (disk.size_mb, disk.cloud_properties) == (shape.size_mb, shape.cloud_properties)
 
 
-def _add_attach(
-    chain: Chain, disk: DiskName, wanted: WantedInstance, identity: VmIdentity, creates: DiskRecord | None
-) -> None:
-    if creates:
-        chain.add("create-disk", _create_disk(disk, creates.size_mb, creates.cloud_properties, wanted))
-    chain.add("attach-disk", AttachDisk(instance=wanted.id, vm=identity.name, disk=disk))
-    chain.add("mount-disk", MountDisk(instance=wanted.id, agent=identity.agent, disk=disk))
+def _grows(disk: DiskRecord, wanted: WantedInstance, rules: Rules) -> bool:
+    """Only the size differs, upwards, and where the disk is that needs no copy."""
+    shape = wanted.disk
+    return (
+        shape is not None
+        and disk.size_mb < shape.size_mb
+        and disk.cloud_properties == shape.cloud_properties
+        and disk.cpi in rules.growers
+    )
+
+
+def _add_attach(chain: Chain, disk: DiskRecord, wanted: WantedInstance, identity: VmIdentity, *, grows: bool) -> None:
+    """What was cut off while it was created is created again first; what is to grow grows while it is detached."""
+    if disk.state is DiskState.CREATING:
+        chain.add("create-disk", _create_disk(disk.name, disk.size_mb, disk.cloud_properties, wanted, identity))
+    if grows and wanted.disk:
+        chain.add("grow-disk", GrowDisk(instance=wanted.id, disk=disk.name, size_mb=wanted.disk.size_mb))
+    chain.add("attach-disk", AttachDisk(instance=wanted.id, vm=identity.name, disk=disk.name))
+    chain.add("mount-disk", MountDisk(instance=wanted.id, agent=identity.agent, disk=disk.name))
 
 
 def _add_new(
     chain: Chain, name: DiskName, old: DiskRecord | None, wanted: WantedInstance, identity: VmIdentity
 ) -> None:
     assert wanted.disk is not None
-    chain.add("create-new-disk", _create_disk(name, wanted.disk.size_mb, wanted.disk.cloud_properties, wanted))
+    chain.add(
+        "create-new-disk", _create_disk(name, wanted.disk.size_mb, wanted.disk.cloud_properties, wanted, identity)
+    )
     chain.add("attach-new-disk", AttachDisk(instance=wanted.id, vm=identity.name, disk=name))
     if old:
         migrate = MigrateDisk(instance=wanted.id, agent=identity.agent, old=old.name, new=name)
@@ -206,14 +230,16 @@ def _add_new(
 
 
 def _create_disk(
-    name: DiskName, size_mb: int, cloud_properties: Mapping[str, object], wanted: WantedInstance
+    name: DiskName, size_mb: int, cloud_properties: Tree, wanted: WantedInstance, identity: VmIdentity
 ) -> CreateDisk:
     return CreateDisk(
         instance=wanted.id,
         disk=name,
         size_mb=size_mb,
-        cloud_properties=dict(cloud_properties),  # type: ignore[arg-type]  # a Tree, widened by the caller
+        cloud_properties=cloud_properties,
         az=wanted.az,
+        vm=identity.name,
+        cpi=wanted.shape.cpi,
     )
 
 
@@ -280,6 +306,8 @@ def add_update(chain: Chain, decision: Decision, wanted: WantedInstance, spec: A
         kind = SHUTDOWN if decision.difference is Difference.DISK else UPDATE
         add_stop(chain, decision, wanted.id, spec, kind=kind, rules=rules)
     identity = VmIdentity(name=vm.name, agent=vm.agent, generation=vm.generation)
+    if vm.has_enrolment:
+        chain.add("await-agent", AwaitAgent(instance=wanted.id, agent=vm.agent, timeout_s=rules.agent_wait_s))
     for stray in decision.case.stray_disks:
         if stray.vm == vm.name:
             chain.add(f"detach-{stray.name}", DetachDisk(instance=wanted.id, vm=vm.name, disk=stray.name))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from director.model import step as s
 from director.model.names import StepKey
+from director.model.placement import Placement
 from director.model.plan import Move, Plan, PlannedStep
 from director.model.step import Step
 
@@ -44,11 +45,14 @@ def describe(step: Step) -> str:
     match step:
         case s.CreateVm():
             ips = ", ".join(str(n["ip"]) for n in step.shape.networks.values() if n.get("ip"))
-            return f"create VM {step.vm}" + (f" at {ips}" if ips else "") + (f" in {step.az}" if step.az else "")
+            where = (f" at {ips}" if ips else "") + (f" in {step.az}" if step.az else "")
+            return f"create VM {step.vm}{where}{_because(step.placement)}"
         case s.DeleteVm():
             return f"delete VM {step.vm}"
         case s.CreateDisk():
-            return f"create disk {step.disk} of {step.size_mb} MB"
+            return f"create disk {step.disk} of {step.size_mb} MB{_because(step.placement)}"
+        case s.GrowDisk():
+            return f"grow disk {step.disk} to {step.size_mb} MB"
         case s.AttachDisk() | s.MountDisk() | s.UnmountDisk() | s.DetachDisk() | s.OrphanDisk():
             verb = type(step).__name__.removesuffix("Disk").lower()
             return f"{verb} disk {step.disk}"
@@ -68,6 +72,10 @@ def describe(step: Step) -> str:
             return step.name
         case _:
             return _WORDS[type(step)]
+
+
+def _because(placement: Placement) -> str:
+    return f" on {placement.why}" if placement.why else ""
 
 
 _WORDS: dict[type, str] = {

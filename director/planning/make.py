@@ -27,6 +27,7 @@ from director.planning.diff import Case, Decision, Forced, decide
 from director.planning.handover import hand_over
 from director.planning.limit import CALLS, SCRIPTS, Wave, group_limit, group_limit_name, waves
 from director.planning.order import in_order
+from director.planning.resolve import Sizes
 
 IN_MOTION = frozenset({Move.CREATE, Move.UPDATE, Move.RECREATE, Move.START, Move.RESTART})
 
@@ -45,7 +46,10 @@ class Asked:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Inputs:
-    """Everything a plan is made from. ``specs`` is what each wanted instance should have applied."""
+    """Everything a plan is made from. ``specs`` is what each wanted instance should have applied.
+
+    ``growers`` are the CPIs whose disks grow in place.
+    """
 
     id: PlanId
     wanted: Wanted
@@ -56,6 +60,8 @@ class Inputs:
     clouds: CloudConfig | None = None
     taken: Mapping[str, InstanceId] = field(default_factory=dict)
     config_ids: tuple[int, ...] = ()
+    growers: frozenset[str] = frozenset()
+    sizes: Sizes = field(default_factory=dict)
     asked: Asked = Asked()
 
 
@@ -102,6 +108,7 @@ class Maker:
             jobs={job.fingerprint: job for release in given.catalog.releases for job in release.jobs},
             serial=given.record.deployment.serial + 1,
             agent_wait_s=given.asked.agent_wait_s,
+            growers=given.growers,
             deployment_next=deployment_next,
         )
         self.recorded = {instance.id: instance for instance in given.record.instances}
@@ -226,6 +233,7 @@ class Maker:
             plan_id=self.given.id,
             rules=self.rules,
             first_index=1 + max((i.index for i in self.unwanted if i.is_compilation), default=-1),
+            sizes=self.given.sizes,
         )
         self.steps.extend(builds.steps)
         self.units.extend(builds.units)

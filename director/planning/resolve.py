@@ -6,9 +6,10 @@ find and decides nothing itself but what a VM and a disk are made from (bosh-dir
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from director.model.cloud import Az, CloudConfig
-from director.model.deployment import Deployment, InstanceGroup, JobRef
+from director.model.deployment import Deployment, InstanceGroup, JobRef, VmResources
 from director.model.names import AzName, GroupName, InstanceId, JobName, ReleaseName
 from director.model.problem import Problem, Refused
 from director.model.record import Record
@@ -32,6 +33,9 @@ from director.planning.place import place_groups
 from director.planning.property import bind
 from director.planning.seat import Seat
 
+Sizes: TypeAlias = Mapping[tuple[str, VmResources], Tree]
+"""VM properties by CPI and what they must give."""
+
 
 def resolve(
     deployment: Deployment,
@@ -45,15 +49,17 @@ def resolve(
     stemcells: Mapping[str, Stemcell],
     shared_links: Sequence[SharedLink] = (),
     states: Mapping[InstanceId, Want] | None = None,
+    sizes: Sizes | None = None,
 ) -> Wanted:
     """What is wanted, with nothing left to choose. Instances of the record that it lacks are obsolete.
 
     ``taken`` are addresses of other deployments by owner; ``versions`` and ``stemcells`` say what the manifest's
-    releases and stemcell aliases mean; ``states`` overrides what single instances should be. The same arguments
-    give the same answer; ``seed`` must differ from one call to the next that may make new instances.
+    releases and stemcell aliases mean; ``states`` overrides what single instances should be; ``sizes`` has the VM
+    properties of every ``vm_resources`` on its infrastructure. The same arguments give the same answer; ``seed`` must
+    differ from one call to the next that may make new instances.
     Raises Refused with every problem at once.
     """
-    resolver = _Resolver(deployment, clouds, catalog, versions, stemcells, states or {})
+    resolver = _Resolver(deployment, clouds, catalog, versions, stemcells, states or {}, sizes or {})
     return resolver.wanted(record, taken, seed, shared_links)
 
 
@@ -76,9 +82,10 @@ class _Resolver:
         versions: Mapping[ReleaseName, str],
         stemcells: Mapping[str, Stemcell],
         states: Mapping[InstanceId, Want],
+        sizes: Sizes,
     ) -> None:
         self.deployment, self.clouds, self.catalog = deployment, clouds, catalog
-        self.versions, self.stemcells, self.states = versions, stemcells, states
+        self.versions, self.stemcells, self.states, self.sizes = versions, stemcells, states, sizes
         self.problems: list[Problem] = []
         self.networks = {network.name: network for network in clouds.networks}
         self.releases = {(release.name, release.version): release for release in catalog.releases}
@@ -212,8 +219,7 @@ class _Resolver:
         """Zone, then VM type or resources, then extensions in their order: the later wins, key by key."""
         merged: dict[str, Node] = dict(self.azs[az].cloud_properties) if az else {}
         if group.vm_resources is not None:
-            asked = group.vm_resources
-            merged |= {"cpu": asked.cpu, "ram": asked.ram_mb, "ephemeral_disk_size": asked.ephemeral_disk_mb}
+            merged |= self.sizes[self.cpi_of(az), group.vm_resources]
         else:
             merged |= next((t.cloud_properties for t in self.clouds.vm_types if t.name == group.vm_type), {})
         for name in group.vm_extensions:
@@ -223,13 +229,17 @@ class _Resolver:
     def stemcell(self, group: InstanceGroup, az: AzName | None) -> Stemcell:
         """The stemcell as it was uploaded to the zone's infrastructure."""
         chosen = self.stemcells[group.stemcell]
-        cpi = (self.azs[az].cpi if az else None) or ""
-        if chosen.cpi == cpi or not cpi:
+        cpi = self.cpi_of(az)
+        if chosen.cpi == cpi:
             return chosen
         same = [s for s in self.catalog.stemcells if (s.name, s.version, s.cpi) == (chosen.name, chosen.version, cpi)]
         if not same:
-            self.problems.append(_no_stemcell(group, f"{chosen.name}/{chosen.version} for cpi {cpi}"))
+            place = f'for cpi "{cpi}"' if cpi else "for the director's own infrastructure"
+            self.problems.append(_no_stemcell(group, f"{chosen.name}/{chosen.version} {place}"))
         return same[0] if same else chosen
+
+    def cpi_of(self, az: AzName | None) -> str:
+        return (self.azs[az].cpi if az else None) or ""
 
     def check_ignored(self, seats: Sequence[Seat], reserved: Mapping[InstanceId, Sequence[Reservation]]) -> None:
         for seat in seats:
@@ -256,6 +266,7 @@ def _shape(
         stemcell_name=stemcell.name,
         stemcell_version=stemcell.version,
         stemcell_cid=stemcell.cid,
+        cpi=stemcell.cpi,
         cloud_properties=cloud_properties,
         networks=networks_of(group, seat.az, reserved),
         env=group.env,

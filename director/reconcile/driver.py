@@ -58,10 +58,23 @@ class Job:
             raise Cancelled
 
 
-class Driver:
-    """``handlers`` by request class."""
+async def _nothing() -> None:
+    pass
 
-    def __init__(self, world: World, handlers: Mapping[type, Handler], checker: Checker, *, tasks_at_once: int) -> None:
+
+class Driver:
+    """``handlers`` by request class. ``prelude`` comes before each of them and before each check."""
+
+    def __init__(
+        self,
+        world: World,
+        handlers: Mapping[type, Handler],
+        checker: Checker,
+        *,
+        tasks_at_once: int,
+        prelude: Callable[[], Awaitable[None]] = _nothing,
+    ) -> None:
+        self._prelude = prelude
         self._world = world
         self._handlers = handlers
         self._checker = checker
@@ -72,6 +85,7 @@ class Driver:
 
     async def check(self, request: Deploy) -> Plan:
         """Reads, resolves and plans without touching anything. Raises Refused with every problem."""
+        await self._prelude()
         return await self._checker.check(request)
 
     async def submit(self, request: Request, *, user: str, context_id: str = "") -> Task:
@@ -80,6 +94,7 @@ class Driver:
         A Deploy is checked first, so that bad input raises Refused before any task exists.
         """
         if isinstance(request, Deploy):
+            await self._prelude()
             await self._checker.read(request)
         now = self._world.clock.now()
         deployment = getattr(request, "deployment", None)
@@ -162,6 +177,7 @@ class Driver:
     async def _outcome(self, request: Request, job: Job) -> tuple[TaskEvent, str]:
         """The handler's end as an event; its failure is told in the task's log."""
         try:
+            await self._prelude()
             return TaskEvent.SUCCEED, await self._handlers[type(request)](request, job)
         except Cancelled:
             job.stages.fail(10001, f"Task {job.task.id} cancelled")

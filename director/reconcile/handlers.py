@@ -13,6 +13,7 @@ from director.reconcile.converge import converge
 from director.reconcile.driver import Handler, Job
 from director.reconcile.encode import Encode
 from director.reconcile.errand_memory import fingerprint_of, has_succeeded, remember
+from director.reconcile.placement import with_placements
 from director.reconcile.prepare import Prepared, Preparer
 from director.reconcile.requests import (
     CleanUp,
@@ -82,6 +83,7 @@ class Deployments:
             runs = await self._changed(request.errand, runs, contents)
         seen = await self.preparer.look(read.record)
         plan, ran = make_errand(read.inputs(contents, seen), runs, keep_alive=request.keep_alive)
+        plan = await with_placements(plan, read.record, values, self.world.infrastructures)
         return read.prepared(plan, contents, values), ran
 
     async def _changed(

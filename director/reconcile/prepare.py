@@ -3,6 +3,7 @@
 With ``keeps`` False nothing at all is written: secrets that do not exist yet are invented and thrown away.
 """
 
+import asyncio
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -21,11 +22,12 @@ from director.model.tree import Node
 from director.model.wanted import Content, Want, Wanted, WantedInstance
 from director.planning.diff import Forced
 from director.planning.make import Asked, Inputs, applied_of, make_deletion, make_plan
-from director.planning.resolve import resolve
+from director.planning.resolve import Sizes, resolve
 from director.planning.spec import spec_tree
 from director.ports.renderer import Renderer, RenderRequest
 from director.reconcile.choose import choose
 from director.reconcile.look import look
+from director.reconcile.placement import with_placements
 from director.reconcile.refuse import (
     never_finished,
     no_config,
@@ -36,6 +38,7 @@ from director.reconcile.refuse import (
     refuse_silent,
 )
 from director.reconcile.requests import DeleteDeployment, Deploy, Overrides
+from director.reconcile.sizes import sizes_of
 from director.reconcile.target import ids_of, targets
 
 
@@ -77,6 +80,8 @@ class Read:
     wanted: Wanted
     taken: Mapping[str, InstanceId]
     asked: Asked
+    sizes: Sizes
+    growers: frozenset[str]
 
     def inputs(self, contents: Mapping[InstanceId, Content], seen: Sighting) -> Inputs:
         instances = [instance for group in self.wanted.groups for instance in group.instances]
@@ -90,6 +95,8 @@ class Read:
             clouds=self.loaded.clouds,
             taken=self.taken,
             config_ids=self.config_ids,
+            growers=self.growers,
+            sizes=self.sizes,
             asked=self.asked,
         )
 
@@ -131,6 +138,7 @@ class Preparer:
         chosen = choose(loaded.deployment, catalog)
         taken = await self.world.store.addresses_taken(except_deployment=record.deployment.name)
         plan_id = PlanId(str(uuid.uuid4()))
+        sizes = await sizes_of(loaded.deployment, loaded.clouds, self.world.infrastructures)
         wanted = resolve(
             loaded.deployment,
             loaded.clouds,
@@ -141,6 +149,7 @@ class Preparer:
             versions=chosen.versions,
             stemcells=chosen.stemcells,
             states=states,
+            sizes=sizes,
         )
         refuse_deleting_all(wanted, record, request.overrides)
         return Read(
@@ -153,6 +162,8 @@ class Preparer:
             wanted=wanted,
             taken=taken,
             asked=self._asked(request.overrides, forced, record),
+            sizes=sizes,
+            growers=await self._growers(),
         )
 
     async def deploy(self, request: Deploy, *, keeps: bool) -> Prepared:
@@ -162,6 +173,7 @@ class Preparer:
         seen = await self.look(read.record)
         plan = make_plan(read.inputs(contents, seen))
         refuse_silent(plan)
+        plan = await with_placements(plan, read.record, values, self.world.infrastructures)
         return read.prepared(replace(plan, warnings=read.loaded.warnings), contents, values)
 
     async def deletion(self, request: DeleteDeployment) -> Prepared:
@@ -184,6 +196,12 @@ class Preparer:
         )
         plan = make_deletion(inputs, is_forced=request.force)
         return Prepared(plan=plan, record=record, catalog=catalog, wanted=wanted, manifest=None, config_ids=())
+
+    async def _growers(self) -> frozenset[str]:
+        """CPIs whose disks grow in place."""
+        by_cpi = self.world.infrastructures.by_cpi
+        infos = await asyncio.gather(*(infrastructure.info() for infrastructure in by_cpi.values()))
+        return frozenset(cpi for cpi, info in zip(by_cpi, infos, strict=True) if info.can_grow_disks)
 
     async def look(self, record: Record) -> Sighting:
         return await look(record, self.world, director_started=self.director_started)

@@ -2,6 +2,7 @@
 
 import uuid
 
+from director.execution.infrastructures import DEFAULT
 from director.execution.world import World
 from director.model.names import Digest, StemcellCid
 from director.model.release import Stemcell
@@ -13,7 +14,7 @@ HOST = Stemcell(name="local", os="local", version="1", cid=StemcellCid("host"), 
 
 async def seed(world: World) -> str:
     """The director's uuid, made at its first start."""
-    info = await world.infrastructure.info()
+    info = await world.infrastructures.of(DEFAULT).info()
     if "local" in info.stemcell_formats:
         await world.store.commit(PutStemcell(stemcell=HOST))
     known = await world.store.setting("director")

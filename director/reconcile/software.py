@@ -12,6 +12,7 @@ from director.model.problem import Problem, Refused
 from director.model.record import DeploymentRecord
 from director.model.release import Catalog, Release, Stemcell
 from director.ports.archives import Archives, ReadStemcell
+from director.ports.infrastructure import StemcellRequest
 from director.ports.store import Change, DropRelease, DropStemcell, PutCompiled, PutRelease, PutStemcell
 from director.reconcile.driver import Job
 from director.reconcile.requests import DeleteRelease, DeleteStemcell, UpdateRelease, UpdateStemcell
@@ -54,26 +55,42 @@ class Software:
         try:
             with _stage(job, "Update stemcell", "Extracting stemcell archive"), _consumed(Path(request.path)):
                 read = await self.archives.read_stemcell(Path(request.path), target)
-                await self._check_formats(read)
-            with _stage(job, "Update stemcell", f"Uploading {read.stemcell.name}/{read.stemcell.version}"):
-                await self._take(read, is_fix=request.fix)
+            for cpi in await self._takers(read):
+                await self._take(read, cpi, job, is_fix=request.fix)
         finally:
             await asyncio.to_thread(shutil.rmtree, target, ignore_errors=True)
         return f"/stemcells/{read.stemcell.name}/{read.stemcell.version}"
 
-    async def _check_formats(self, read: ReadStemcell) -> None:
-        """A stemcell that names no format is taken; the infrastructure says what it cannot use."""
-        offered = (await self.world.infrastructure.info()).stemcell_formats
-        if read.formats and not set(read.formats) & set(offered):
-            raise Refused([_unsupported(read, offered)])
+    async def _takers(self, read: ReadStemcell) -> Sequence[str]:
+        """CPIs it is made for. One that names no format is taken; the infrastructure says what it cannot use."""
+        by_cpi = self.world.infrastructures.by_cpi
+        infos = [await by_cpi[cpi].info() for cpi in sorted(by_cpi)]
+        fitting = [
+            cpi
+            for cpi, info in zip(sorted(by_cpi), infos, strict=True)
+            if not read.formats or set(read.formats) & set(info.stemcell_formats)
+        ]
+        if not fitting:
+            raise Refused([_unsupported(read, sorted({form for info in infos for form in info.stemcell_formats}))])
+        return fitting
 
-    async def _take(self, read: ReadStemcell, *, is_fix: bool) -> None:
-        catalog = await self.world.store.catalog()
-        known = _same_stemcell(read.stemcell, catalog)
-        if known and not is_fix:
-            return
-        cid = await self.world.infrastructure.create_stemcell(read.image, read.cloud_properties)
-        await self.world.store.commit(PutStemcell(stemcell=replace(read.stemcell, cid=cid)))
+    async def _take(self, read: ReadStemcell, cpi: str, job: Job, *, is_fix: bool) -> None:
+        """Fixing makes it anew, under a name of its own: VMs of the old one are recreated from it."""
+        stemcell = replace(read.stemcell, cpi=cpi)
+        name = f"{stemcell.name}/{stemcell.version}"
+        task = f"Uploading {name}" + (f" to {cpi}" if cpi else "")
+        with _stage(job, "Update stemcell", task):
+            if _same_stemcell(stemcell, await self.world.store.catalog()) and not is_fix:
+                return
+            key = f"{name} fixed by task {job.task.id}" if is_fix else name
+            request = StemcellRequest(
+                key=key,
+                image=read.image,
+                properties=read.cloud_properties,
+                progress=lambda percent: job.stages.event("Update stemcell", task, "in_progress", progress=percent),
+            )
+            cid = await self.world.infrastructures.of(cpi).create_stemcell(request)
+            await self.world.store.commit(PutStemcell(stemcell=replace(stemcell, cid=cid)))
 
     async def delete_release(self, request: DeleteRelease, job: Job) -> str:
         catalog = await self.world.store.catalog()
@@ -95,7 +112,7 @@ class Software:
         _refuse_used(users, "stemcell", what, 50004, is_forced=request.force)
         with _stage(job, "Deleting stemcell", what):
             for stemcell in found:
-                await self.world.infrastructure.delete_stemcell(stemcell.cid)
+                await self.world.infrastructures.of(stemcell.cpi).delete_stemcell(stemcell.cid)
             await self.world.store.commit(*(DropStemcell(name=s.name, version=s.version, cpi=s.cpi) for s in found))
         return f"/stemcells/{what}"
 

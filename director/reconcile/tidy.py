@@ -31,7 +31,7 @@ class Tidy:
         disks = () if request.keep_orphaned_disks else orphans
         await self.world.store.commit(*(DropRelease(name=r.name, version=r.version) for r in releases))
         for stemcell in stemcells:
-            await self.world.infrastructure.delete_stemcell(stemcell.cid)
+            await self.world.infrastructures.of(stemcell.cpi).delete_stemcell(stemcell.cid)
             drop = DropStemcell(name=stemcell.name, version=stemcell.version, cpi=stemcell.cpi)
             await self.world.store.commit(drop)
         for disk in disks:
@@ -43,7 +43,7 @@ class Tidy:
         job.stages.event("Deleting orphaned disks", disk.name, "started")
         await self.world.store.commit(PutDisk(record=replace(disk, state=DiskState.DELETING)))
         if disk.cid is not None:
-            await self.world.infrastructure.delete_disk(disk.cid)
+            await self.world.infrastructures.of(disk.cpi).delete_disk(disk.cid)
         await self.world.store.commit(DropDisk(name=disk.name))
         job.stages.event("Deleting orphaned disks", disk.name, "finished")
 

@@ -6,8 +6,11 @@ import pytest
 
 from director.adapters.local import LocalInfrastructure, destroy
 from director.adapters.memory.infrastructure import MemoryInfrastructure
+from director.model.deployment import VmResources
+from director.model.placement import DiskWish, VmWish
 from director.model.sighting import Power
 from director.ports.failure import InfrastructureFailure
+from director.ports.infrastructure import StemcellRequest
 from tests.contract.local_vm import AGENT_COMMAND, IS_ROOT, Guests, disk_request, vm_request
 
 
@@ -175,8 +178,51 @@ async def test_an_attached_disk_is_not_deleted_and_a_free_one_is_once(cloud):
 
 async def test_a_stemcell_it_takes_gives_a_cid_and_another_is_refused(cloud, tmp_path):
     assert (await cloud.info()).stemcell_formats == ("local",)
-    cid = await cloud.create_stemcell(tmp_path / "image", {"format": "local"})
+    cid = await cloud.create_stemcell(
+        StemcellRequest(key="local/1", image=tmp_path / "image", properties={"format": "local"})
+    )
     assert cid == "host"
     await cloud.delete_stemcell(cid)
     with pytest.raises(InfrastructureFailure, match="raw"):
-        await cloud.create_stemcell(tmp_path / "image", {"format": "raw"})
+        await cloud.create_stemcell(
+            StemcellRequest(key="raw/1", image=tmp_path / "image", properties={"format": "raw"})
+        )
+
+
+async def test_a_free_disk_grows_in_place_and_growing_it_again_is_well(cloud):
+    vm = await cloud.create_vm(vm_request("web-1"))
+    disk = await cloud.create_disk(disk_request("disk-1", size_mb=10))
+    assert (await cloud.info()).can_grow_disks
+    await cloud.attach_disk(vm, disk)
+    with pytest.raises(InfrastructureFailure, match="detach"):
+        await cloud.grow_disk(disk, 20)
+    await cloud.detach_disk(vm, disk)
+    await cloud.grow_disk(disk, 20)
+    await cloud.grow_disk(disk, 20)
+    assert (await cloud.find_disk("disk-1")).size_mb == 20
+    with pytest.raises(InfrastructureFailure, match="shrink"):
+        await cloud.grow_disk(disk, 10)
+    with pytest.raises(InfrastructureFailure, match="nothing"):
+        await cloud.grow_disk("nothing", 10)
+
+
+async def test_resources_become_properties_and_clearing_an_enrolment_again_is_well(cloud):
+    resources = VmResources(cpu=2, ram_mb=512, ephemeral_disk_mb=1024)
+    assert await cloud.cloud_properties_for(resources) == {"cpu": 2, "ram": 512, "disk": 1024}
+    vm = await cloud.create_vm(vm_request("web-1"))
+    await cloud.clear_enrolment(vm)
+    await cloud.clear_enrolment(vm)
+    assert (await cloud.find_vm("web-1")).power is Power.ON
+
+
+async def test_what_it_can_make_has_a_place(cloud):
+    request = vm_request("web-1")
+    wish = VmWish(name=request.name, deployment=request.deployment, label="web/0", shape=request.shape, az=None)
+    placements = await cloud.place([wish], [DiskWish(name="disk-1", size_mb=10, vm=request.name)])
+    assert placements.problems == ()
+
+
+async def test_it_tells_whether_it_is_well(cloud):
+    findings = await cloud.diagnose()
+    assert findings
+    assert all(finding.is_well for finding in findings), findings

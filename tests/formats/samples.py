@@ -1,6 +1,7 @@
 """One value of every stored kind, each field set to something that would show if it were lost."""
 
 from director.model.deployment import Lifecycle, Watch
+from director.model.placement import Placement
 from director.model.plan import Change, Hold, Limit, Move, Plan, PlannedStep, Unit
 from director.model.problem import Mark, Problem, Severity
 from director.model.record import (
@@ -42,6 +43,7 @@ from director.model.step import (
     ForgetDeployment,
     ForgetInstance,
     Gate,
+    GrowDisk,
     MigrateDisk,
     MountDisk,
     OrphanDisk,
@@ -87,13 +89,32 @@ INSTANCE = InstanceRecord(
     generation=7,
 )
 
+PLACED = Placement(where={"datastore": "ds-1"}, why="most free space")
 STEPS = (
     CreateVm(
-        instance="i-1", vm="v-1", agent="a-1", generation=1, shape=SHAPE, az="z1", disks=("d-1",), tags={"team": "x"}
+        instance="i-1",
+        vm="v-1",
+        agent="a-1",
+        generation=1,
+        shape=SHAPE,
+        az="z1",
+        disks=("d-1",),
+        tags={"team": "x"},
+        placement=PLACED,
     ),
     AwaitAgent(instance="i-1", agent="a-1", timeout_s=600.0),
     DeleteVm(instance="i-1", vm="v-0", agent="a-0"),
-    CreateDisk(instance="i-1", disk="d-1", size_mb=1024, cloud_properties={"type": "ssd"}, az=None),
+    CreateDisk(
+        instance="i-1",
+        disk="d-1",
+        size_mb=1024,
+        cloud_properties={"type": "ssd"},
+        az=None,
+        vm="v-1",
+        cpi="east",
+        placement=PLACED,
+    ),
+    GrowDisk(instance="i-1", disk="d-1", size_mb=2048),
     AttachDisk(instance="i-1", vm="v-1", disk="d-1"),
     MountDisk(instance="i-1", agent="a-1", disk="d-1"),
     MigrateDisk(instance="i-1", agent="a-1", old="d-0", new="d-1"),

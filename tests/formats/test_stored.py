@@ -57,6 +57,16 @@ def test_the_sample_plan_has_every_kind_of_step():
     assert plan_from_tree(plan_to_tree(PLAN)) == PLAN
 
 
+@pytest.mark.parametrize("version", sorted(migrations.EARLIER))
+def test_a_record_of_an_earlier_version_is_still_read(version):
+    for path in sorted((DIRECTORY.parent / version).glob("*.json")):
+        kept = tree_of(path.read_text())
+        if path.stem == "plan":
+            assert plan_from_tree(kept).steps
+        else:
+            assert from_tree(kept, type(STORED[path.stem]))
+
+
 def test_a_field_that_an_older_record_lacks_takes_its_default():
     tree = dict(tree_of(to_text(STORED["task"])))
     del tree["result"]

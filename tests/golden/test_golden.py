@@ -1,7 +1,8 @@
 """Planner cases as folders: ``manifest.yml``, what was there before, and the plan as text.
 
 ``case.yml`` may say: before (file of the manifest deployed before), gone, silent, failing (labels), fix, recreate,
-restart (labels), stopped (labels), compiled. ``pytest tests/golden --accept`` rewrites plan.txt; review the diff.
+restart (labels), stopped (labels), compiled, grows (disks do so in place). ``pytest tests/golden --accept`` rewrites
+plan.txt; review the diff.
 """
 
 import re
@@ -53,7 +54,8 @@ def _plan(folder):
         )
         for label, i in by_label.items()
     }
-    return make_plan(inputs(wanted, clouds, record, seen, catalog=catalog, asked=Asked(forced=forced)))
+    growers = frozenset({""} if case.get("grows") else ())
+    return make_plan(inputs(wanted, clouds, record, seen, catalog=catalog, asked=Asked(forced=forced), growers=growers))
 
 
 def _before(folder, case, cloud):

@@ -8,6 +8,7 @@ from director.adapters.memory.infrastructure import Hooks, MemoryInfrastructure,
 from director.adapters.memory.store import MemoryStore
 from director.adapters.store.encode import plan_to_tree
 from director.adapters.tasklog import FileTaskLog
+from director.execution.infrastructures import Infrastructures
 from director.execution.world import World
 from director.model.tree import digest_of
 from director.model.wanted import Content, RenderedJob
@@ -72,14 +73,16 @@ class Renderer:
 class Simulation:
     """One world and its record; directors come and go."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, *, can_grow_disks=True):
         self.store = MortalStore()
         self.agents = MemoryAgents(SystemClock())
         hooks = Hooks(on_boot=self.agents.boot, on_reboot=self.agents.wake, on_end=self.agents.silence)
         self.iron = MemoryWorld()
         self.world = World(
             store=self.store,
-            infrastructure=MemoryInfrastructure(self.iron, hooks=hooks),
+            infrastructures=Infrastructures(
+                MemoryInfrastructure(self.iron, hooks=hooks, can_grow_disks=can_grow_disks)
+            ),
             agents=self.agents,
             secrets=Secrets(),
             tasklog=FileTaskLog(folder),
@@ -92,15 +95,21 @@ class Simulation:
         )
         await self.store.add_config("cloud", "default", CLOUD, 0.0)
 
-    async def direct(self, request):
-        """A new director, one task, until that ends. Raises Killed when the director dies on the way."""
-        preparer = Preparer(
+    def _preparer(self):
+        return Preparer(
             world=self.world,
             renderer=Renderer(),
             director_started=self.world.clock.monotonic() - 60,
             calls_in_flight=32,
             agent_wait_s=5.0,
         )
+
+    async def plan(self, request):
+        return await self._preparer().check(request)
+
+    async def direct(self, request):
+        """A new director, one task, until that ends. Raises Killed when the director dies on the way."""
+        preparer = self._preparer()
         deployments = Deployments(preparer=preparer, world=self.world, encode=plan_to_tree)
         table = {Deploy: deployments.deploy, DeleteDeployment: deployments.delete}
         driver = Driver(self.world, table, preparer, tasks_at_once=4)
@@ -132,5 +141,7 @@ class Simulation:
         assert len(addresses) == len(set(addresses)), "one address twice"
         disks = await self.store.disks()
         assert set(self.iron.disks) == {disk.name for disk in disks}, "a disk is unrecorded, or recorded and gone"
+        assert {disk.name: disk.size_mb for disk in disks} == {n: d.request.size_mb for n, d in self.iron.disks.items()}
+        assert not [name for name, vm in self.iron.vms.items() if vm.has_enrolment], "a token lies open"
         assert not await self.store.open_intents()
         return record

@@ -50,7 +50,7 @@ async def test_a_deploy_then_the_same_deploy_changes_nothing(simulation):
     assert await simulation.store.record("demo") == record
 
 
-@pytest.mark.parametrize("scenario", ["first", "recreate", "delete"])
+@pytest.mark.parametrize("scenario", ["first", "recreate", "grow", "delete"])
 async def test_killed_at_every_commit_the_same_request_ends_it_well(tmp_path, scenario):
     total = 0
     for kill_at in range(1, 400):
@@ -62,6 +62,7 @@ async def test_killed_at_every_commit_the_same_request_ends_it_well(tmp_path, sc
         request = {
             "first": deploy(),
             "recreate": deploy(MANIFEST.replace("ram: 64", "ram: 65").replace("vm_type: small", "vm_type: large")),
+            "grow": deploy(MANIFEST.replace("persistent_disk_type: ten", "persistent_disk_type: twenty")),
             "delete": DeleteDeployment(deployment="demo"),
         }[scenario]
         simulation.store.dies_at = kill_at
@@ -101,7 +102,7 @@ async def test_a_vm_that_vanished_is_made_again_with_its_disk_and_address(simula
     await _commits_of(simulation, deploy())
     before = await simulation.store.record("demo")
     db = next(vm for vm in before.vms if vm.name.startswith("db-"))
-    simulation.world.infrastructure.lose_vm(db.name)
+    simulation.world.infrastructures.of("").lose_vm(db.name)
     await _commits_of(simulation, deploy())
     after = await simulation.check_invariants()
     new = next(vm for vm in after.vms if vm.name.startswith("db-"))

@@ -54,7 +54,7 @@ def live_addresses(simulation):
 async def test_the_old_owner_is_gone_before_the_new_one_is_made(simulation, before, after):
     assert (await deploy(simulation, text(**before))).state is TaskState.DONE
     most = []
-    infrastructure, create = simulation.world.infrastructure, simulation.world.infrastructure._create_vm
+    infrastructure, create = simulation.world.infrastructures.of(""), simulation.world.infrastructures.of("")._create_vm
 
     def watched(request):
         ip = request.shape.networks["private"]["ip"]

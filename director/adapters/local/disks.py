@@ -66,6 +66,18 @@ class Disks:
             (self._vms / vm / "disks" / name).rename(self._home / name)
             write_file(self._file(name), replace(disk, vm=None))
 
+    def grow(self, name: str, size_mb: int) -> None:
+        """Sizes are not enforced here, so growing is writing it down."""
+        disk = self.file(name)
+        if disk is None:
+            raise InfrastructureFailure(f'Disk "{name}" does not exist, so it cannot grow.')
+        holder = self.vm_of(disk)
+        if holder is not None:
+            raise InfrastructureFailure(f'Disk "{name}" is attached to "{holder}": detach it before it grows.')
+        if size_mb < disk.size_mb:
+            raise InfrastructureFailure(f'Disk "{name}" has {disk.size_mb} MB; a disk cannot shrink.')
+        write_file(self._file(name), replace(disk, size_mb=size_mb))
+
     def detach_all(self, vm: str) -> None:
         for name in self.attached(vm):
             self.detach(vm, name)

@@ -7,7 +7,7 @@ which all VMs share. A VM's name is its cid.
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +22,22 @@ from director.adapters.local.limits import Groups, find_groups
 from director.adapters.local.network import Networks, hash_of, vm_commands
 from director.adapters.local.process import Process, boot_id, is_alive, kill
 from director.adapters.local.remove import remove_tree
-from director.adapters.local.request import HOST, Nic, check_shape, read_nics
+from director.adapters.local.request import HOST, Nic, check_shape, read_nics, wrong_in
+from director.model.deployment import VmResources
 from director.model.names import DeploymentName, DiskCid, DiskName, InstanceId, StemcellCid, VmCid, VmName
+from director.model.placement import DiskWish, Placements, VmWish
+from director.model.problem import Problem
 from director.model.sighting import Power, SeenDisk, SeenVm
 from director.model.tree import Tree
 from director.ports.failure import InfrastructureFailure, Retry
-from director.ports.infrastructure import DiskRequest, Enrolment, InfrastructureInfo, VmRequest
+from director.ports.infrastructure import (
+    DiskRequest,
+    Enrolment,
+    Finding,
+    InfrastructureInfo,
+    StemcellRequest,
+    VmRequest,
+)
 
 _DESTROY_AT_ONCE: Final = 8
 
@@ -61,14 +71,35 @@ class LocalInfrastructure:
         return self._found
 
     async def info(self) -> InfrastructureInfo:
-        return InfrastructureInfo(name="local", stemcell_formats=("local",), not_enforced=self._groups.not_enforced)
+        return InfrastructureInfo(
+            name="local",
+            stemcell_formats=("local",),
+            not_enforced=self._groups.not_enforced,
+            can_grow_disks=True,
+        )
 
-    async def create_stemcell(self, image: Path, properties: Tree) -> StemcellCid:
-        """Whatever ``image`` holds, VMs run this host's own programs so far."""
-        form = properties.get("format", "local")
+    async def diagnose(self) -> Sequence[Finding]:
+        try:
+            await self._checked_host()
+        except InfrastructureFailure as failure:
+            return (Finding(subject="this machine", is_well=False, detail=str(failure)),)
+        return (Finding(subject="this machine", is_well=True, detail="It can run VMs."),)
+
+    async def cloud_properties_for(self, resources: VmResources) -> Tree:
+        return {"cpu": resources.cpu, "ram": resources.ram_mb, "disk": resources.ephemeral_disk_mb}
+
+    async def place(self, vms: Sequence[VmWish], disks: Sequence[DiskWish]) -> Placements:
+        """There is one place; what cannot be made in it is told before anything is changed."""
+        del disks  # A directory fits anywhere.
+        checked = ((vm.label, wrong_in(vm.shape, own_network=self._has_networks)) for vm in vms)
+        return Placements(problems=tuple(_impossible(label, wrong) for label, wrong in checked if wrong))
+
+    async def create_stemcell(self, request: StemcellRequest) -> StemcellCid:
+        """Whatever the image holds, VMs run this host's own programs so far."""
+        form = request.properties.get("format", "local")
         if form != "local":
             raise InfrastructureFailure(
-                f'The stemcell {image.name} is of format "{form}", but local VMs can only be this host yet: '
+                f'The stemcell {request.key} is of format "{form}", but local VMs can only be this host yet: '
                 'use a stemcell of format "local".'
             )
         return HOST
@@ -128,6 +159,9 @@ class LocalInfrastructure:
         )
         await boot.start(launch, connect, self._boot)
 
+    async def clear_enrolment(self, cid: VmCid) -> None:
+        """Nobody but the VM and this user can read it, and the agent removes it."""
+
     async def delete_vm(self, cid: VmCid) -> None:
         async with self._turn(safe(cid)):
             await self._remove_vm(cid)
@@ -167,7 +201,10 @@ class LocalInfrastructure:
         is_half_made = (self._vms / name).is_dir()
         return SeenVm(name=name, cid=VmCid(name), power=Power.OFF) if is_half_made else None
 
-    async def find_vms(self, deployment: DeploymentName | None = None) -> Mapping[VmName, SeenVm]:
+    async def find_vms(
+        self, deployment: DeploymentName | None = None, *, doubted: Collection[VmName] | None = None
+    ) -> Mapping[VmName, SeenVm]:
+        del doubted  # All are looked at.
         vms = (self._reader.vm(self._file(name)) for name in self._names())
         return {VmName(vm.name): self._seen(vm) for vm in vms if vm and deployment in {None, vm.deployment}}
 
@@ -192,6 +229,10 @@ class LocalInfrastructure:
             if directory is not None:
                 await remove_tree(directory)
                 self._disks.forgotten(cid)
+
+    async def grow_disk(self, cid: DiskCid, size_mb: int) -> None:
+        async with self._alone(f"disk {cid}"):
+            self._disks.grow(cid, size_mb)
 
     async def find_disk(self, name: DiskName) -> SeenDisk | None:
         disk = self._disks.file(name)
@@ -257,6 +298,15 @@ class LocalInfrastructure:
                     self._home, self._sockets, self._agent_command, own_network=self._has_networks
                 )
             return self._host
+
+
+def _impossible(label: str, wrong: Sequence[str]) -> Problem:
+    return Problem(
+        code="placement.not-on-this-machine",
+        summary="A VM that this machine cannot run",
+        detail=f"{label}: {' '.join(wrong)}",
+        fix="change the cloud config or the manifest; nothing was changed yet.",
+    )
 
 
 async def destroy(state_dir: Path) -> None:

@@ -1,7 +1,7 @@
 """Whether a wished VM can be made on this machine, and as what. Pure; nothing is made before all of it is checked."""
 
 import ipaddress
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -31,16 +31,25 @@ class Nic:
 
 def check_shape(shape: VmShape, *, own_network: bool) -> tuple[tuple[Nic, ...], Limits]:
     """Raises InfrastructureFailure with everything that is wrong; ``own_network`` is what only root can give."""
+    nics, limits, wrong = _read_shape(shape, own_network=own_network)
+    if wrong:
+        raise InfrastructureFailure(" ".join(wrong))
+    return nics, limits
+
+
+def wrong_in(shape: VmShape, *, own_network: bool) -> Sequence[str]:
+    """Everything that keeps this machine from making it, a sentence each."""
+    return _read_shape(shape, own_network=own_network)[2]
+
+
+def _read_shape(shape: VmShape, *, own_network: bool) -> tuple[tuple[Nic, ...], Limits, list[str]]:
     wrong: list[str] = []
     if shape.stemcell_cid != HOST:
         wrong.append(f'Stemcell "{shape.stemcell_cid}" is not on this machine; only "{HOST}" is offered yet.')
     nics = read_nics(shape.networks, wrong)
     if not own_network:
         wrong += [_not_loopback(nic) for nic in nics if nic.address.version != 4 or nic.address.ip not in _LOOPBACK]
-    limits = read_limits(shape.cloud_properties, wrong)
-    if wrong:
-        raise InfrastructureFailure(" ".join(wrong))
-    return nics, limits
+    return nics, read_limits(shape.cloud_properties, wrong), wrong
 
 
 def _not_loopback(nic: Nic) -> str:

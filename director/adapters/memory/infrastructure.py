@@ -5,18 +5,27 @@ The world (VMs, disks) outlives the director, so it is a value of its own: two i
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
-from pathlib import Path
 from typing import Final
 
+from director.model.deployment import VmResources
 from director.model.names import AgentId, DeploymentName, DiskCid, DiskName, StemcellCid, VmCid, VmName
+from director.model.placement import DiskWish, Placement, Placements, VmWish
+from director.model.problem import Problem
 from director.model.sighting import Power, SeenDisk, SeenVm
 from director.model.tree import Tree
 from director.ports.failure import InfrastructureFailure, Retry
-from director.ports.infrastructure import DiskRequest, Enrolment, InfrastructureInfo, VmRequest
+from director.ports.infrastructure import (
+    DiskRequest,
+    Enrolment,
+    Finding,
+    InfrastructureInfo,
+    StemcellRequest,
+    VmRequest,
+)
 
 HOST: Final = StemcellCid("host")
 
@@ -47,6 +56,7 @@ class Fault:
 class MemoryVm:
     request: VmRequest
     power: Power = Power.ON
+    has_enrolment: bool = True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,21 +95,46 @@ class MemoryInfrastructure:
         faults: Iterable[Fault] = (),
         hooks: Hooks | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        ram_max_mb: int = 1 << 20,
+        can_grow_disks: bool = True,
     ) -> None:
         self.world = world or MemoryWorld()
+        self.ram_max_mb = ram_max_mb
+        self.can_grow_disks = can_grow_disks
         self.faults = list(faults)
         self._hooks = hooks or Hooks()
         self._sleep = sleep
         self._counts: Counter[str] = Counter()
 
     async def info(self) -> InfrastructureInfo:
-        return InfrastructureInfo(name="memory", stemcell_formats=("local",))
+        return InfrastructureInfo(
+            name="memory", stemcell_formats=("local",), can_grow_disks=self.can_grow_disks, leaves_enrolment=True
+        )
 
-    async def create_stemcell(self, image: Path, properties: Tree) -> StemcellCid:
-        form = properties.get("format", "local")
+    async def diagnose(self) -> Sequence[Finding]:
+        return (Finding(subject="memory", is_well=True, detail="It is always there."),)
+
+    async def cloud_properties_for(self, resources: VmResources) -> Tree:
+        return {"cpu": resources.cpu, "ram": resources.ram_mb, "disk": resources.ephemeral_disk_mb}
+
+    async def place(self, vms: Sequence[VmWish], disks: Sequence[DiskWish]) -> Placements:
+        """In the zone it is wished in. A VM type without space (``ram`` above ``ram_max_mb``) is a problem."""
+        async with self._call("place", ",".join(vm.name for vm in vms)):
+            return Placements(
+                vms={vm.name: Placement(where={"zone": vm.az or ""}, why=f"zone {vm.az or 'any'}") for vm in vms},
+                disks={disk.name: Placement(where={"vm": disk.vm}) for disk in disks},
+                problems=tuple(_too_big(vm) for vm in vms if self._ram_of(vm) > self.ram_max_mb),
+            )
+
+    def _ram_of(self, vm: VmWish) -> int:
+        ram = vm.shape.cloud_properties.get("ram", 0)
+        return ram if isinstance(ram, int) else 0
+
+    async def create_stemcell(self, request: StemcellRequest) -> StemcellCid:
+        form = request.properties.get("format", "local")
         if form != "local":
-            raise InfrastructureFailure(f'The stemcell {image.name} is of format "{form}", not "local".')
-        async with self._call("create_stemcell", image.name):
+            raise InfrastructureFailure(f'The stemcell {request.key} is of format "{form}", not "local".')
+        async with self._call("create_stemcell", request.key):
             return HOST
 
     async def delete_stemcell(self, cid: StemcellCid) -> None:
@@ -118,6 +153,11 @@ class MemoryInfrastructure:
             self.lose_vm(request.name)
             self.world.vms[request.name] = MemoryVm(request=request)
             self._hooks.on_boot(request.enrolment)
+
+    async def clear_enrolment(self, cid: VmCid) -> None:
+        async with self._call("clear_enrolment", cid) as is_real:
+            if is_real and VmName(cid) in self.world.vms:
+                self.world.vms[VmName(cid)].has_enrolment = False
 
     async def delete_vm(self, cid: VmCid) -> None:
         async with self._call("delete_vm", cid) as is_real:
@@ -141,7 +181,10 @@ class MemoryInfrastructure:
         async with self._call("find_vm", name) as is_real:
             return self._seen(name) if is_real and name in self.world.vms else None
 
-    async def find_vms(self, deployment: DeploymentName | None = None) -> Mapping[VmName, SeenVm]:
+    async def find_vms(
+        self, deployment: DeploymentName | None = None, *, doubted: Collection[VmName] | None = None
+    ) -> Mapping[VmName, SeenVm]:
+        del doubted  # All are looked at.
         async with self._call("find_vms", deployment or "") as is_real:
             vms = sorted(self.world.vms.items()) if is_real else []
             return {name: self._seen(name) for name, vm in vms if deployment in {None, vm.request.deployment}}
@@ -171,6 +214,18 @@ class MemoryInfrastructure:
                 raise InfrastructureFailure(f'Disk "{cid}" is attached to "{known.vm}": detach it before deleting it.')
             if is_real:
                 self.world.disks.pop(DiskName(cid), None)
+
+    async def grow_disk(self, cid: DiskCid, size_mb: int) -> None:
+        async with self._call("grow_disk", cid) as is_real:
+            known = self.world.disks.get(DiskName(cid))
+            if known is None:
+                raise InfrastructureFailure(f'Disk "{cid}" does not exist, so it cannot grow.')
+            if known.vm is not None:
+                raise InfrastructureFailure(f'Disk "{cid}" is attached to "{known.vm}": detach it before it grows.')
+            if size_mb < known.request.size_mb:
+                raise InfrastructureFailure(f'Disk "{cid}" has {known.request.size_mb} MB; a disk cannot shrink.')
+            if is_real:
+                known.request = replace(known.request, size_mb=size_mb)
 
     async def find_disk(self, name: DiskName) -> SeenDisk | None:
         async with self._call("find_disk", name) as is_real:
@@ -222,6 +277,15 @@ class MemoryInfrastructure:
         yield kind is not FaultKind.FORGET
         if fault and kind is FaultKind.LOSE_REPLY:
             raise InfrastructureFailure(f"The connection was lost during {call} of {name}.", retry=fault.retry)
+
+
+def _too_big(vm: VmWish) -> Problem:
+    return Problem(
+        code="placement.no-memory",
+        summary="No place for a VM",
+        detail=f"{vm.label} wants more memory than there is.",
+        fix="choose a smaller VM type.",
+    )
 
 
 def _seen_disk(disk: MemoryDisk) -> SeenDisk:

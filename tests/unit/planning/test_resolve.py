@@ -85,10 +85,11 @@ def test_a_vm_is_made_of_zone_then_type_then_extensions():
     assert shape.networks["private"]["ip"] == "10.0.2.31"
 
 
-def test_resources_are_asked_for_by_bosh_s_names():
+def test_resources_become_what_the_zone_s_infrastructure_makes_of_them():
     asked = VmResources(cpu=2, ram_mb=512, ephemeral_disk_mb=1000)
-    shape = instances(solve(deployment(group("g", vm_resources=asked))))[0].shape
-    assert shape.cloud_properties == {"zone": "z1", "shared": "az", "cpu": 2, "ram": 512, "ephemeral_disk_size": 1000}
+    sizes = {("", asked): {"machine": "small"}}
+    shape = instances(solve(deployment(group("g", vm_resources=asked)), sizes=sizes))[0].shape
+    assert shape.cloud_properties == {"zone": "z1", "shared": "az", "machine": "small"}
 
 
 def test_env_is_kept_with_its_placeholders():
@@ -138,7 +139,7 @@ def test_the_stemcell_of_the_zone_s_cpi_is_taken():
     east = replace(STEMCELL, cpi="east", cid="sc-east")
     wanted = solve(deployment(group("g")), clouds, software=catalog(stemcells=(STEMCELL, east)))
     assert instances(wanted)[0].shape.stemcell_cid == "sc-east"
-    with pytest.raises(Refused, match="for cpi east") as caught:
+    with pytest.raises(Refused, match='for cpi "east"') as caught:
         solve(deployment(group("g")), clouds)
     assert [p.number for p in caught.value.problems] == [50003]
 

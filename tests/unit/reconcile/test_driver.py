@@ -10,6 +10,7 @@ from director.adapters.memory.agents import MemoryAgents
 from director.adapters.memory.infrastructure import MemoryInfrastructure
 from director.adapters.memory.store import MemoryStore
 from director.adapters.tasklog import FileTaskLog
+from director.execution.infrastructures import Infrastructures
 from director.execution.world import World
 from director.model.problem import Problem, Refused
 from director.model.record import TaskState
@@ -32,7 +33,7 @@ async def world(tmp_path):
     clock = SystemClock()
     return World(
         store=MemoryStore(),
-        infrastructure=MemoryInfrastructure(),
+        infrastructures=Infrastructures(MemoryInfrastructure()),
         agents=MemoryAgents(clock),
         secrets=None,
         tasklog=FileTaskLog(tmp_path),

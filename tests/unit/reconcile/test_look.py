@@ -8,6 +8,7 @@ import pytest
 
 from director.adapters.clock import SystemClock
 from director.adapters.memory.agents import MemoryAgents
+from director.execution.infrastructures import Infrastructures
 from director.execution.world import World
 from director.model.record import DeploymentRecord, Record
 from director.model.sighting import Power, SeenVm
@@ -18,7 +19,7 @@ WEB = instance(0)
 
 
 class OneVm:
-    async def find_vms(self, deployment):
+    async def find_vms(self, deployment, *, doubted):
         made = vm(WEB)
         return {made.name: SeenVm(name=made.name, cid=made.cid, power=Power.ON)}
 
@@ -27,7 +28,12 @@ class OneVm:
 async def world():
     clock = SystemClock()
     return World(
-        store=None, infrastructure=OneVm(), agents=MemoryAgents(clock), secrets=None, tasklog=None, clock=clock
+        store=None,
+        infrastructures=Infrastructures(OneVm()),
+        agents=MemoryAgents(clock),
+        secrets=None,
+        tasklog=None,
+        clock=clock,
     )
 
 

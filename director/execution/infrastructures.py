@@ -1,0 +1,36 @@
+"""Every infrastructure of this director by the name of its CPI; the default one has none."""
+
+from collections.abc import Mapping
+
+from director.ports.failure import InfrastructureFailure
+from director.ports.infrastructure import Infrastructure
+
+DEFAULT = ""
+
+
+class Infrastructures:
+    """What a CPI config adds or changes is put here while the director runs; ``of`` is asked anew for every call."""
+
+    def __init__(self, default: Infrastructure) -> None:
+        self._by_cpi: dict[str, Infrastructure] = {DEFAULT: default}
+
+    @property
+    def by_cpi(self) -> Mapping[str, Infrastructure]:
+        return dict(self._by_cpi)
+
+    def of(self, cpi: str) -> Infrastructure:
+        """Raises InfrastructureFailure when no CPI config names it (any more)."""
+        found = self._by_cpi.get(cpi)
+        if found is None:
+            known = ", ".join(sorted(name for name in self._by_cpi if name)) or "none"
+            raise InfrastructureFailure(
+                f'No CPI config has a CPI "{cpi}" (there is: {known}): add it again with `director update-cpi-config`.'
+            )
+        return found
+
+    def put(self, cpi: str, infrastructure: Infrastructure) -> None:
+        self._by_cpi[cpi] = infrastructure
+
+    def drop(self, cpi: str) -> None:
+        assert cpi != DEFAULT, "the director's own infrastructure stays"
+        self._by_cpi.pop(cpi, None)
