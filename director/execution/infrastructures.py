@@ -13,14 +13,16 @@ class Infrastructures:
 
     def __init__(self, default: Infrastructure) -> None:
         self._by_cpi: dict[str, Infrastructure] = {DEFAULT: default}
+        self._former: dict[str, Infrastructure] = {}
 
     @property
     def by_cpi(self) -> Mapping[str, Infrastructure]:
+        """Each once, under the name it has now."""
         return dict(self._by_cpi)
 
     def of(self, cpi: str) -> Infrastructure:
         """Raises InfrastructureFailure when no CPI config names it (any more)."""
-        found = self._by_cpi.get(cpi)
+        found = self._former.get(cpi) or self._by_cpi.get(cpi)
         if found is None:
             known = ", ".join(sorted(name for name in self._by_cpi if name)) or "none"
             raise InfrastructureFailure(
@@ -28,9 +30,7 @@ class Infrastructures:
             )
         return found
 
-    def put(self, cpi: str, infrastructure: Infrastructure) -> None:
-        self._by_cpi[cpi] = infrastructure
-
-    def drop(self, cpi: str) -> None:
-        assert cpi != DEFAULT, "the director's own infrastructure stays"
-        self._by_cpi.pop(cpi, None)
+    def name(self, named: Mapping[str, Infrastructure], former: Mapping[str, Infrastructure]) -> None:
+        """All that CPI configs name, in place of all they named before. ``former`` are names they had."""
+        self._by_cpi = {DEFAULT: self._by_cpi[DEFAULT], **named}
+        self._former = dict(former)

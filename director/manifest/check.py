@@ -12,6 +12,7 @@ from director.manifest.check_addon import check_addons, check_variables
 from director.manifest.check_cloud import check_cloud_set
 from director.manifest.check_group import check_group, check_groups
 from director.manifest.check_update import check_update
+from director.manifest.cpi_config import check_cpi_set
 from director.manifest.document import Document, Path
 from director.manifest.pick import flag, text, tree_at, trees
 from director.manifest.report import Enough, Report
@@ -78,6 +79,16 @@ def check_runtimes(docs: Sequence[Document], strict: bool) -> tuple[Problem, ...
             check_addons(report, releases_in(report.document.root), is_runtime=True)
         _check_tags_once(reports)
         check_variables(reports)
+    return tuple(problem for report in reports for problem in report.problems())
+
+
+def check_cpis(docs: Sequence[Document], strict: bool) -> tuple[Problem, ...]:
+    """Every problem of the CPI configs, each and together."""
+    reports = [Report(doc) for doc in docs]
+    with suppress(Enough):
+        for report in reports:
+            _check_shape(report, schema.CPI, is_strict=strict)
+        check_cpi_set(reports)
     return tuple(problem for report in reports for problem in report.problems())
 
 

@@ -113,6 +113,10 @@ COMPILATION_EXTENSION: Final = Fault("cloud.compilation-vm-extension", 120005, "
 COMPILATION_EXTENSION_ALONE: Final = Fault("cloud.compilation-extension-alone", 120006, "Extensions without a VM type")
 COMPILATION_VM: Final = Fault("cloud.compilation-vm", 120007, "More than one way to a compilation VM")
 
+# CPI config
+CPI_DUPLICATE: Final = Fault("cpi.duplicate", 550000, "CPI name given twice")
+CPI_VARIABLE: Final = Fault("cpi.relative-variable", 540004, "Variable of a CPI config without an absolute name")
+
 # Runtime config
 RUNTIME_LATEST: Final = Fault("runtime.latest-release", 530001, "Runtime release without a version")
 RUNTIME_VERSION: Final = Fault("runtime.release-version", 530003, "Runtime release in another version")

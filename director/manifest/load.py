@@ -11,13 +11,15 @@ from typing import TypeVar
 from director.manifest import faults
 from director.manifest.build import build_deployment
 from director.manifest.build_cloud import build_cloud
-from director.manifest.check import check_clouds, check_manifest, check_runtimes
+from director.manifest.check import check_clouds, check_cpis, check_manifest, check_runtimes
+from director.manifest.cpi_config import build_cpis
 from director.manifest.cross import check_references, resolve_versions
 from director.manifest.document import Document
 from director.manifest.place_addons import apply_runtime, place_addons
 from director.manifest.read import read
 from director.manifest.report import errors_of, in_order, problem_of, warnings_of
 from director.model.cloud import CloudConfig
+from director.model.cpi import CpiEntry
 from director.model.deployment import Deployment
 from director.model.problem import Problem, Refused
 from director.model.release import Catalog
@@ -99,6 +101,29 @@ def check_runtime_text(
     if mine:
         problems += mine[0].warnings
         problems += _in_file(check_runtimes((*docs, *mine), strict), file)
+    return in_order(problems)
+
+
+def load_cpis(texts: Sequence[tuple[str, str]], strict: bool = False) -> tuple[CpiEntry, ...]:
+    """Every CPI of the current CPI configs, given as (name, text). Raises Refused with every problem of all of them."""
+    problems: list[Problem] = []
+    docs = _read_all([(f"cpi-config/{name}", config) for name, config in texts], problems)
+    problems += errors_of(check_cpis(docs, strict))
+    if errors_of(problems):
+        raise Refused(in_order(problems))
+    return build_cpis(docs)
+
+
+def check_cpi_text(
+    text: str, file: str, strict: bool = False, *, others: Sequence[tuple[str, str]] = ()
+) -> tuple[Problem, ...]:
+    """Every problem of a CPI config to be uploaded, warnings included; it stands after ``others``."""
+    problems: list[Problem] = []
+    docs = _read_all([(f"cpi-config/{name}", config) for name, config in others], [])
+    mine = _read_all([(file, text)], problems)
+    if mine:
+        problems += mine[0].warnings
+        problems += _in_file(check_cpis((*docs, *mine), strict), file)
     return in_order(problems)
 
 

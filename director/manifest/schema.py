@@ -24,7 +24,8 @@ from director.model.tree import Node
 MANIFEST: Final = "manifest-v2"
 CLOUD: Final = "cloud-config"
 RUNTIME: Final = "runtime-config"
-_NAMES: Final = (MANIFEST, CLOUD, RUNTIME, "addon")
+CPI: Final = "cpi-config"
+_NAMES: Final = (MANIFEST, CLOUD, RUNTIME, CPI, "addon")
 
 _KINDS: Final[Mapping[str, str]] = {
     "object": "a map",
@@ -39,7 +40,7 @@ _KEYS_MAX: Final = 1000
 
 
 def schema_text(name: str) -> str:
-    """The JSON text of a schema this room checks with: manifest-v2, cloud-config, runtime-config or addon."""
+    """The JSON text of a schema this room checks with: manifest-v2, cloud-, runtime- or cpi-config, or addon."""
     return resources.files("director.manifest").joinpath("schemas", f"{name}.json").read_text(encoding="utf-8")
 
 

@@ -6,6 +6,7 @@ unforeseen exception is caught: it ends its task, is logged, and the next task g
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from contextvars import ContextVar
 from dataclasses import replace
 from typing import Protocol
 
@@ -25,6 +26,9 @@ from director.reconcile.requests import Deploy, Request, from_tree, to_tree
 from director.reconcile.words import description_of, lock_of, told
 
 log = structlog.get_logger()
+
+current_task: ContextVar[TaskId | None] = ContextVar("current_task", default=None)
+"""The task whose handler this runs in; None outside of one. For logs only: nothing may decide by it."""
 
 PAUSES_S = (0.5, 1.0, 2.0, 4.0, 8.0, 15.0)
 
@@ -176,6 +180,7 @@ class Driver:
 
     async def _outcome(self, request: Request, job: Job) -> tuple[TaskEvent, str]:
         """The handler's end as an event; its failure is told in the task's log."""
+        current_task.set(job.task.id)
         try:
             await self._prelude()
             return TaskEvent.SUCCEED, await self._handlers[type(request)](request, job)

@@ -163,7 +163,7 @@ class Preparer:
             taken=taken,
             asked=self._asked(request.overrides, forced, record),
             sizes=sizes,
-            growers=await self._growers(),
+            growers=await self._growers(wanted),
         )
 
     async def deploy(self, request: Deploy, *, keeps: bool) -> Prepared:
@@ -197,11 +197,11 @@ class Preparer:
         plan = make_deletion(inputs, is_forced=request.force)
         return Prepared(plan=plan, record=record, catalog=catalog, wanted=wanted, manifest=None, config_ids=())
 
-    async def _growers(self) -> frozenset[str]:
-        """CPIs whose disks grow in place."""
-        by_cpi = self.world.infrastructures.by_cpi
-        infos = await asyncio.gather(*(infrastructure.info() for infrastructure in by_cpi.values()))
-        return frozenset(cpi for cpi, info in zip(by_cpi, infos, strict=True) if info.can_grow_disks)
+    async def _growers(self, wanted: Wanted) -> frozenset[str]:
+        """CPIs of this deployment whose disks grow in place."""
+        cpis = sorted({instance.shape.cpi for group in wanted.groups for instance in group.instances})
+        infos = await asyncio.gather(*(self.world.infrastructures.of(cpi).info() for cpi in cpis))
+        return frozenset(cpi for cpi, info in zip(cpis, infos, strict=True) if info.can_grow_disks)
 
     async def look(self, record: Record) -> Sighting:
         return await look(record, self.world, director_started=self.director_started)

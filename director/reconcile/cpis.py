@@ -1,0 +1,58 @@
+"""Keeps the infrastructures in step with the CPI configs: called before each task, it does nothing while they stay."""
+
+from collections.abc import Callable
+from typing import Final
+
+from director.execution.world import World
+from director.manifest.load import load_cpis
+from director.model.cpi import CpiEntry
+from director.ports.infrastructure import Infrastructure
+
+MakeInfrastructure = Callable[[CpiEntry], Infrastructure]
+"""Connects to nothing yet. Raises Refused when the entry's properties are wrong."""
+
+CONFIG_TYPE: Final = "cpi"
+
+
+class Cpis:
+    """``refresh`` puts new and changed CPIs in place. One that was replaced is closed when the director ends."""
+
+    def __init__(self, world: World, make: MakeInfrastructure) -> None:
+        self._world = world
+        self._make = make
+        self._made: dict[str, tuple[CpiEntry, Infrastructure]] = {}
+        self._config_ids: tuple[int, ...] = ()
+        self._retired: list[Infrastructure] = []
+
+    async def refresh(self) -> None:
+        """Raises Refused when a stored CPI config is not usable (it was checked when it came)."""
+        configs = await self._world.store.configs(CONFIG_TYPE)
+        ids = tuple(sorted(config.id for config in configs))
+        if ids == self._config_ids:
+            return
+        wanted = {entry.name: entry for entry in load_cpis([(config.name, config.content) for config in configs])}
+        made = {name: self._made_for(entry) for name, entry in wanted.items()}
+        for name in self._made.keys() - made.keys():
+            self._retired.append(self._made[name][1])
+        self._publish(made)
+        self._config_ids = ids
+
+    def _made_for(self, entry: CpiEntry) -> tuple[CpiEntry, Infrastructure]:
+        """The one that is there while its entry stays as it is. A replaced one may still be in use by a task."""
+        known = self._made.get(entry.name)
+        if known is not None and known[0] == entry:
+            return known
+        made = self._make(entry)
+        if known is not None:
+            self._retired.append(known[1])
+        return entry, made
+
+    def _publish(self, made: dict[str, tuple[CpiEntry, Infrastructure]]) -> None:
+        named = {name: infrastructure for name, (_, infrastructure) in made.items()}
+        former = {old: infrastructure for entry, infrastructure in made.values() for old in entry.migrated_from}
+        self._world.infrastructures.name(named, former)
+        self._made = made
+
+    async def close(self) -> None:
+        for infrastructure in (*self._retired, *(made for _, made in self._made.values())):
+            await infrastructure.close()
