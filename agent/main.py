@@ -10,7 +10,7 @@ import signal
 import sys
 from pathlib import Path
 
-from agent import apply, identity, process, programs, report
+from agent import apply, identity, machine, process, programs, report
 from agent.backoff import waits_s
 from agent.blobs import Blobs
 from agent.dial import Dial
@@ -64,6 +64,7 @@ async def _serve(layout: Layout, group: asyncio.TaskGroup) -> None:
     log.info("agent started boot=%d", boot)
     supervisor, disks = Supervisor(layout, group, outbox.report_due), Disks(layout)
     await end_leftovers(layout)
+    await _make_ready(layout)
     await _resume(layout, supervisor, disks)
     dial = Dial(await _enrolled(layout))
     ledger = Ledger(layout)
@@ -93,27 +94,35 @@ async def _resume(layout: Layout, supervisor: Supervisor, disks: Disks) -> None:
         log.error("jobs not resumed why=%s", failure)  # noqa: TRY400 - the message says it all
 
 
+async def _make_ready(layout: Layout) -> None:
+    """Network and disks as the VM was told, and an enrolment if there is none (see boot.py). Repeatable."""
+    if machine.is_to_set_up(layout) and await _run_apart("agent.boot", layout) == 2:
+        sys.exit("this VM's disk is not ready, so the agent does not start; the lines above say why")
+
+
 async def _enrolled(layout: Layout) -> identity.Identity:
     """Waits, with jitter, until this agent has an identity."""
     for wait_s in waits_s():
         if identity.enrolment_file(layout).exists():
-            await _enrol_once(layout)
+            log.info("enrolment ended code=%d", await _run_apart("agent.enrol", layout))
         found = identity.load(layout)
         if found is not None and not identity.enrolment_file(layout).exists():
             return found
         await asyncio.sleep(wait_s)
+        if found is None and not identity.enrolment_file(layout).exists():
+            await _make_ready(layout)
     raise AssertionError("the waits never end")
 
 
-async def _enrol_once(layout: Layout) -> None:
-    code = await process.run(
-        (sys.executable, "-m", "agent.enrol", "--base", str(layout.base)),
+async def _run_apart(module: str, layout: Layout) -> int:
+    """Our own code in a process that gives its memory back."""
+    return await process.run(
+        (sys.executable, "-m", module, "--base", str(layout.base)),
         env=os.environ,
         cwd=Path.cwd(),
         stdout=sys.stdout.buffer,
         stderr=sys.stderr.buffer,
     )
-    log.info("enrolment ended code=%d", code)
 
 
 def _next_boot(layout: Layout) -> int:

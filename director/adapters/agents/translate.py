@@ -231,7 +231,10 @@ def _text(data: bytes) -> str:
 
 
 def _path(hint: Tree) -> str:
-    return _word(hint, "path")
+    """One word for where a disk is in its VM: ``id:…`` (the surest), a path, or a SCSI unit number."""
+    if "id" in hint:
+        return f"id:{_word(hint, 'id')}"
+    return _word(hint, "path") or _word(hint, "volume_id")
 
 
 def _word(tree: Tree, key: str) -> str:

@@ -18,6 +18,8 @@ async def disks(request, layout: Layout, monkeypatch) -> AsyncIterator[Disks]:
             return False
 
         monkeypatch.setattr(Disks, "_can_bind", cannot)
+    monkeypatch.setattr("agent.disks._WAIT_AT_START_S", 0.0)
+    monkeypatch.setattr("agent.devices.WAIT_S", 0.0)
     made = Disks(layout)
     yield made
     for disk in list(made._paths):

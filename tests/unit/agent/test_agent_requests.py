@@ -169,11 +169,13 @@ async def test_what_this_agent_does_not_know_is_answered(asked) -> None:
     assert "too old" in (await requests.answer("k")).error
 
 
-async def test_a_request_that_fails_gives_the_reason(vm, asked) -> None:
+async def test_a_request_that_fails_gives_the_reason(vm, asked, monkeypatch) -> None:
+    monkeypatch.setattr("agent.devices.WAIT_S", 0.0)
     vm.put({})
     requests = asked()
     requests.it.accept(wire.Request(key="k", mount_disk=wire.MountDisk(disk="d", path="/no/such")))
-    assert (await requests.answer("k")).error == 'disk "d" should be at /no/such, where there is no directory'
+    expected = 'disk "d" should be at /no/such, where there is no directory and no device'
+    assert (await requests.answer("k")).error == expected
 
 
 async def test_a_full_disk_loses_no_result_while_the_agent_lives(vm, layout: Layout, asked, monkeypatch) -> None:
