@@ -16,7 +16,7 @@ from typing import Final
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from director.adapters.agents import keep
@@ -69,6 +69,16 @@ class Authority:
         """The certificate, in PEM, by which the holder of ``key`` is ``agent`` for a year."""
         certificate = self._sign_leaf(key, "agent", [uri_of(agent)], ExtendedKeyUsageOID.CLIENT_AUTH)
         return certificate.public_bytes(Encoding.PEM)
+
+    @property
+    def public_key_pem(self) -> str:
+        """Of the root: proves what ``sign`` signed, to ``openssl dgst -verify`` too."""
+        key = self._root.key.public_key()
+        return key.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo).decode()
+
+    def sign(self, content: bytes) -> bytes:
+        """ECDSA with SHA-256, in DER. For files only: whoever may choose ``content`` could choose a certificate."""
+        return self._root.key.sign(content, ec.ECDSA(hashes.SHA256()))
 
     def _open_root(self, path: Path) -> Pair:
         pair = keep.read(path)

@@ -130,6 +130,13 @@ class Gateway:
             agent_targets=self._targets(self._options.agents, self.agents_port),
         )
 
+    def targets(self) -> tuple[str, ...]:
+        """Every address a new agent is told to dial."""
+        return (
+            *self._targets(self._options.enrol, self.enrol_port),
+            *self._targets(self._options.agents, self.agents_port),
+        )
+
     async def await_connected(self, agent: AgentId, timeout_s: float) -> None:
         peer = self._roster.peer(agent)
         try:
