@@ -1,0 +1,65 @@
+"""What a director needs to work with the vCenter simulator: its infrastructure file, and a stemcell nobody boots.
+
+Knows nothing of pytest: ``make demo-vsphere`` and the bench use it too.
+"""
+
+import hashlib
+import io
+import json
+import tarfile
+import tempfile
+from pathlib import Path
+
+from tests.support.tinyovf import tiny_image
+from tests.support.vcproxy import Proxy
+from tests.support.vcsim import Vcsim
+
+
+def write_infrastructure(state_dir: Path, center: Vcsim | Proxy) -> None:
+    """``infrastructure.yml`` (JSON is YAML too): the simulator is the director's own infrastructure."""
+    everywhere = {"datastore_pattern": "^LocalDS_", "persistent_datastore_pattern": "^LocalDS_"}
+    clusters = ["DC0_C0", "DC0_C1", "DC0_C2"]
+    properties = {
+        "host": center.host,
+        "port": center.port,
+        "user": center.user,
+        "password": center.password,
+        "default_disk_type": "thin",
+        "datacenters": [{"name": "DC0", "clusters": clusters, **everywhere}],
+    }
+    if center.ca is not None:
+        properties["connection_options"] = {"ca_cert": center.ca.read_text()}
+    state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    file = state_dir / "infrastructure.yml"
+    file.touch(mode=0o600)
+    file.write_text(json.dumps({"type": "vsphere", "name": "simulated", "properties": properties}))
+
+
+def write_stemcell(file: Path, *, version: str = "1") -> Path:
+    """A stemcell of the operating system ``local``: its guests are this machine's (tests/support/hypervisor.py)."""
+    with tempfile.TemporaryDirectory() as directory:
+        image = tiny_image(Path(directory)).read_bytes()
+    manifest = {
+        "name": "simulated",
+        "version": version,
+        "api_version": 3,
+        "operating_system": "local",
+        "sha1": hashlib.sha1(image, usedforsecurity=False).hexdigest(),
+        "stemcell_formats": ["vsphere-ova", "vsphere-ovf"],
+        "cloud_properties": {
+            "infrastructure": "vsphere",
+            "hypervisor": "esxi",
+            "disk": 64,
+            "container_format": "bare",
+            "os_type": "linux",
+            "architecture": "x86_64",
+            "root_device_name": "/dev/sda1",
+            "agent": {"install": "baked"},
+        },
+    }
+    with tarfile.open(file, "w:gz") as archive:
+        for name, content in (("stemcell.MF", json.dumps(manifest).encode()), ("image", image)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(content)
+            archive.addfile(entry, io.BytesIO(content))
+    return file
