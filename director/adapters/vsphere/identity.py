@@ -1,0 +1,70 @@
+"""What a VM of ours carries so that it is known again: its name, its instance uuid, and who it is for. Pure.
+
+The instance uuid follows from director and name, so a clone whose answer was lost is found by it and adopted. The rest
+is written for programs into ``director.*`` of the extra configuration, and for people into the annotation.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from director.model.tree import Tree
+from director.ports.infrastructure import VmRequest
+
+DEPLOYMENT: Final = "director.deployment"
+INSTANCE: Final = "director.instance"
+LABEL: Final = "director.label"
+CLUSTER: Final = "director.cluster"
+"""The cluster that has rules or groups with this VM in them; written only when it has."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Identity:
+    """Empty is what a VM does not carry. ``label`` is its instance's ``group/index``, ``cluster`` a moid."""
+
+    deployment: str = ""
+    instance: str = ""
+    label: str = ""
+    cluster: str = ""
+
+
+def instance_uuid(director_uuid: str, name: str) -> str:
+    return str(uuid5(UUID(director_uuid), f"vm:{name}"))
+
+
+def identity_of(request: VmRequest, *, cluster: str) -> Identity:
+    return Identity(
+        deployment=request.deployment,
+        instance=request.instance,
+        label=str(request.tags.get("name", "")),
+        cluster=cluster,
+    )
+
+
+def to_extra_config(identity: Identity) -> Mapping[str, str]:
+    every = {
+        DEPLOYMENT: identity.deployment,
+        INSTANCE: identity.instance,
+        LABEL: identity.label,
+        CLUSTER: identity.cluster,
+    }
+    return {key: value for key, value in every.items() if value}
+
+
+def read_identity(options: Iterable[Any]) -> Identity:
+    """``options`` are a VM's extraConfig as vCenter gives it."""
+    found = {str(option.key): str(option.value) for option in options}
+    return Identity(
+        deployment=found.get(DEPLOYMENT, ""),
+        instance=found.get(INSTANCE, ""),
+        label=found.get(LABEL, ""),
+        cluster=found.get(CLUSTER, ""),
+    )
+
+
+def annotation_of(request: VmRequest) -> str:
+    """One line for each thing people look for, tags included."""
+    lines: Tree = {"deployment": request.deployment, "instance": request.instance, **request.tags}
+    first = "Made by a director; it makes it anew from its own record when this VM is changed by hand."
+    return "\n".join([first, *(f"{key}: {value}" for key, value in sorted(lines.items()))])
