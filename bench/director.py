@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -82,12 +82,13 @@ def rss_mib(pid: int) -> float:
 
 
 @contextmanager
-def director() -> Iterator[Director]:
-    """A running local director; everything it made is gone afterwards."""
+def director(prepare: Callable[[Path], None] = lambda _: None) -> Iterator[Director]:
+    """A running director; everything it made on this machine is gone afterwards. ``prepare`` gets its state first."""
     with tempfile.TemporaryDirectory(prefix="director-bench-") as name:
         kept = {key: value for key, value in os.environ.items() if not key.startswith(("BOSH_", "DIRECTOR_"))}
         ports = {f"DIRECTOR_{port}_PORT": "0" for port in ("API", "AGENTS", "ENROL")}
         made = Director(state=Path(name) / "state", env={**kept, **ports, "DIRECTOR_STATE_DIR": f"{name}/state"})
+        prepare(made.state)
         made.run("local", "start")
         try:
             yield made

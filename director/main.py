@@ -7,6 +7,8 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from functools import partial
 
 import structlog
 import uvicorn
@@ -15,25 +17,32 @@ from starlette.applications import Starlette
 
 from director.adapters.agents.gateway import Gateway, GatewayOptions
 from director.adapters.agents.listen import Listen
+from director.adapters.agents.reach import reach
 from director.adapters.archives import ArchiveReader
 from director.adapters.blobs import DirectoryBlobs
+from director.adapters.bundles import PATH, AgentBundle
 from director.adapters.clock import SystemClock
-from director.adapters.local import LocalInfrastructure, destroy, remove_tree
+from director.adapters.local import destroy, remove_tree
 from director.adapters.secrets import SecretKeeper
 from director.adapters.store import SqlStore, plan_to_tree
 from director.adapters.tasklog import FileTaskLog
 from director.adapters.templates import TemplateRenderer
 from director.api.app import build_app
 from director.api.services import Credentials, Info, Services
+from director.builder import Builder
 from director.execution.infrastructures import DEFAULT, Infrastructures
 from director.execution.world import World
 from director.home import Home, log_to_stdout, only_one
+from director.model.problem import Refused
 from director.planning.explain import explain
 from director.ports.failure import Failure
+from director.reconcile.cpis import Cpis
+from director.reconcile.doctor import Doctor
+from director.reconcile.drift import look_for_drift
 from director.reconcile.driver import Driver
 from director.reconcile.handlers import Deployments, handlers
 from director.reconcile.prepare import Preparer
-from director.reconcile.seed import seed
+from director.reconcile.seed import director_uuid, seed
 from director.reconcile.software import Software
 from director.reconcile.tidy import Tidy
 from director.reconcile.visit import Visit
@@ -44,26 +53,42 @@ VERSION = "0.1.0"
 log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What the director is made of, besides its loops and its API."""
+
+    world: World
+    gateway: Gateway
+    blobs: DirectoryBlobs
+    cpis: Cpis
+    bundle: AgentBundle
+    uuid: str
+
+
 @asynccontextmanager
-async def made_world(settings: Settings, home: Home) -> AsyncIterator[tuple[World, Gateway, DirectoryBlobs]]:
+async def made_parts(settings: Settings, home: Home) -> AsyncIterator[Parts]:
     """Every adapter, opened, and closed again in the other order."""
     clock = SystemClock()
     async with AsyncExitStack() as stack:
         store = await SqlStore.open(home.database)
         stack.push_async_callback(store.close)
         blobs = DirectoryBlobs(home.blobs)
-        infrastructure = LocalInfrastructure(
-            settings.state_dir,
-            agent_command=(sys.executable, "-m", "agent"),
-            sockets_dir=settings.sockets_dir,
-            calls_in_flight=settings.calls_in_flight,
+        tasklog = FileTaskLog(home.tasks)
+        authority = home.authority(clock)
+        bundle = AgentBundle(
+            settings.state_dir / "agent-bundle",
+            url=f"https://{(*settings.hosts, settings.api_host)[0]}:{settings.api_port}{PATH}",
+            sign=authority.sign,
+            public_key_pem=authority.public_key_pem,
         )
+        builder = Builder(settings=settings, director_uuid=await director_uuid(store), tasklog=tasklog, bundle=bundle)
+        infrastructure = builder.own()
         stack.push_async_callback(infrastructure.close)
         gateway = Gateway(
             store=store,
             blobs=blobs,
             clock=clock,
-            authority=home.authority(clock),
+            authority=authority,
             options=GatewayOptions(
                 enrol=Listen(
                     host=settings.agents_host, port=settings.enrol_port, socket=settings.sockets_dir / "enrol.sock"
@@ -71,6 +96,7 @@ async def made_world(settings: Settings, home: Home) -> AsyncIterator[tuple[Worl
                 agents=Listen(
                     host=settings.agents_host, port=settings.agents_port, socket=settings.sockets_dir / "agents.sock"
                 ),
+                hosts=settings.hosts,
                 heartbeat_s=settings.heartbeat_s,
             ),
         )
@@ -79,22 +105,26 @@ async def made_world(settings: Settings, home: Home) -> AsyncIterator[tuple[Worl
             infrastructures=Infrastructures(infrastructure),
             agents=gateway,
             secrets=SecretKeeper(store, home.secrets_key, clock),
-            tasklog=FileTaskLog(home.tasks),
+            tasklog=tasklog,
             clock=clock,
         )
-        yield world, gateway, blobs
+        cpis = Cpis(world, builder.of)
+        stack.push_async_callback(cpis.close)
+        yield Parts(world=world, gateway=gateway, blobs=blobs, cpis=cpis, bundle=bundle, uuid=builder.director_uuid)
 
 
 async def serve(settings: Settings) -> None:
     """Runs until SIGTERM or SIGINT. VMs go on without it."""
     home = Home(settings.state_dir)
     home.make(settings.sockets_dir)
-    async with made_world(settings, home) as (world, gateway, blobs), AsyncExitStack() as stack:
+    async with made_parts(settings, home) as parts, AsyncExitStack() as stack:
+        world, blobs = parts.world, parts.blobs
         renderer = TemplateRenderer(blobs, home.scratch)
         stack.push_async_callback(renderer.close)
-        await gateway.start()
-        stack.push_async_callback(gateway.stop)
-        uuid = await seed(world)
+        await parts.gateway.start()
+        stack.push_async_callback(parts.gateway.stop)
+        await seed(world)
+        own = await world.infrastructures.of(DEFAULT).info()
         preparer = Preparer(
             world=world,
             renderer=renderer,
@@ -108,7 +138,7 @@ async def serve(settings: Settings) -> None:
             Visit(world=world, blobs=blobs, scratch=home.scratch),
             Tidy(world=world),
         )
-        driver = Driver(world, table, preparer, tasks_at_once=settings.tasks_at_once)
+        driver = Driver(world, table, preparer, tasks_at_once=settings.tasks_at_once, prelude=parts.cpis.refresh)
         services = Services(
             store=world.store,
             driver=driver,
@@ -116,12 +146,15 @@ async def serve(settings: Settings) -> None:
             blobs=blobs,
             tasklog=world.tasklog,
             secrets=world.secrets,
-            info=Info(name=settings.name, uuid=uuid, version=VERSION, cpi="local"),
+            info=Info(name=settings.name, uuid=parts.uuid, version=VERSION, cpi=own.name),
             credentials=Credentials(client=settings.client, secret=home.client_secret()),
             uploads_dir=home.uploads,
             clock=world.clock,
             encode_plan=plan_to_tree,
             explain_plan=explain,
+            bundle_file=lambda: parts.bundle.file,
+            drift=partial(look_for_drift, world, refresh=parts.cpis.refresh),
+            examine=Doctor(world=world, targets=parts.gateway.targets, reach=reach, refresh=parts.cpis.refresh).examine,
             upload_size_max=settings.upload_size_max,
         )
         await _run(settings, home, driver, build_app(services), world)
@@ -223,7 +256,7 @@ def main() -> None:
     try:
         with only_one(settings.state_dir):
             asyncio.run(action(settings))
-    except* Failure as group:
+    except* (Failure, Refused) as group:
         sys.exit("\n".join(str(failure) for failure in _leaves(group)))
 
 
@@ -235,7 +268,7 @@ def _settings() -> Settings:
         sys.exit("The settings are wrong:\n" + "\n".join(wrong))
 
 
-def _leaves(group: BaseExceptionGroup[Failure]) -> list[BaseException]:
+def _leaves(group: BaseExceptionGroup[Exception]) -> list[BaseException]:
     return [x for e in group.exceptions for x in (_leaves(e) if isinstance(e, BaseExceptionGroup) else [e])]
 
 

@@ -24,6 +24,7 @@ class Settings(BaseSettings):
     agents_host: str = "127.0.0.1"
     agents_port: int = Field(default=25581, ge=0, le=65535)
     enrol_port: int = Field(default=25580, ge=0, le=65535)
+    advertised_hosts: str = ""
     client: str = "admin"
     tasks_at_once: int = Field(default=16, ge=1)
     calls_in_flight: int = Field(default=32, ge=1)
@@ -31,6 +32,11 @@ class Settings(BaseSettings):
     agent_wait_s: float = Field(default=600.0, gt=0)
     upload_size_max: int = Field(default=10_000 * 1024 * 1024, gt=0)
     ready_fd: int | None = None
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """How VMs know this machine; empty: as it listens."""
+        return tuple(host.strip() for host in self.advertised_hosts.split(",") if host.strip())
 
     @property
     def sockets_dir(self) -> Path:

@@ -12,6 +12,8 @@ from director.api import (
     configs,
     deployments,
     disks,
+    doctor,
+    drift,
     errands,
     events,
     info,
@@ -26,6 +28,7 @@ from director.api import (
     typed_configs,
     variables,
 )
+from director.api.agent_bundle import bundle_route
 from director.api.guard import Guard
 from director.api.services import Services
 from director.model.problem import Refused
@@ -111,6 +114,8 @@ _DIRECTOR = (
     Route("/disks", disks.list_disks, methods=["GET"]),
     Route("/disks/{cid:path}/attachments", misc.attach_disk, methods=["PUT"]),
     Route("/disks/{cid:path}", disks.delete_disk, methods=["DELETE"]),
+    Route("/drift", drift.show_drift, methods=["GET"]),
+    Route("/doctor", doctor.show_doctor, methods=["GET"]),
     Route("/resources/{blob}", resources.show_resource, methods=["GET"]),
     Route("/cleanup", cleanup.clean_up, methods=["POST"]),
     Route("/cleanup/dryrun", cleanup.show_clean_up, methods=["GET"]),
@@ -131,9 +136,9 @@ ROUTES = (*_DIRECTOR, *_DEPLOYMENTS, *_SOFTWARE, *_CONFIGS)
 
 
 def build_app(services: Services) -> Starlette:
-    """The API over ``services``. Everything but /info and /healthz demands the credentials."""
+    """The API over ``services``. Everything but /info, /healthz and the agent bundle demands the credentials."""
     app = Starlette(
-        routes=ROUTES,
+        routes=[*ROUTES, bundle_route(services.bundle_file)],
         middleware=[Middleware(Guard, credentials=services.credentials)],
         exception_handlers={
             Refused: answer.on_refused,

@@ -13,7 +13,7 @@ from director.api.services import Credentials
 
 log = structlog.get_logger()
 
-OPEN_PATHS = frozenset(("/info", "/healthz"))
+OPEN_PATHS = frozenset(("/info", "/healthz", "/agent/bundle.tar.gz"))
 """Answered to anybody (section 6.2)."""
 
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="BOSH Director"'}

@@ -1,24 +1,29 @@
 """What the handlers work with, handed in by main. Values and ports only; decides nothing."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
 from starlette.requests import Request
 
+from director.model.names import DeploymentName
 from director.model.plan import Plan
 from director.model.tree import Tree
 from director.ports.agents import Agents
 from director.ports.blobs import Blobs
 from director.ports.clock import Clock
+from director.ports.infrastructure import Finding
 from director.ports.secrets import Secrets
 from director.ports.store import Store
 from director.ports.tasklog import TaskLog
+from director.reconcile.drift import DriftReport
 from director.reconcile.driver import Driver
 
 EncodePlan: TypeAlias = Callable[[Plan], Tree]
 ExplainPlan: TypeAlias = Callable[[Plan], str]
+FindDrift: TypeAlias = Callable[[DeploymentName | None], Awaitable[DriftReport]]
+Examine: TypeAlias = Callable[[], Awaitable[Sequence[Finding]]]
 
 UPLOAD_SIZE_MAX = 10_000 * 1024 * 1024
 """Bytes of one upload; BOSH's own limit (section 6.1)."""
@@ -56,6 +61,9 @@ class Services:
     clock: Clock
     encode_plan: EncodePlan
     explain_plan: ExplainPlan
+    drift: FindDrift
+    examine: Examine
+    bundle_file: Callable[[], Path | None]
     upload_size_max: int = UPLOAD_SIZE_MAX
 
 

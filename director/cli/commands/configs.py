@@ -1,4 +1,4 @@
-"""Cloud and runtime configs."""
+"""Cloud, runtime and CPI configs."""
 
 from pathlib import Path
 from typing import Any
@@ -72,6 +72,28 @@ def update_runtime_config(context: Context, /, path: Path, **options: Any) -> No
     Shows what changes and asks, unless -n. Deployments take it up with their next deploy.
     """
     _update(context, "runtime", path, options)
+
+
+@click.command()
+@path_argument
+@name_option
+@strict_option
+@with_ops_and_vars
+@pass_context
+def update_cpi_config(context: Context, /, path: Path, **options: Any) -> None:
+    """Sets the CPI config: further infrastructures, by names that AZs have as cpi.
+
+    Shows what changes and asks, unless -n.
+    """
+    _update(context, "cpi", path, options)
+
+
+@click.command()
+@name_option
+@pass_context
+def cpi_config(context: Context, /, name: str) -> None:
+    """Shows the CPI config."""
+    _show(context, "cpi", name)
 
 
 @click.command()

@@ -30,7 +30,9 @@ from director.model.record import (
 from director.model.release import Catalog
 from director.model.sighting import SeenAgent
 from director.ports.failure import BlobMissing, Conflict
+from director.ports.infrastructure import Finding
 from director.ports.store import AddEvent, Change, DropConfig, EventQuery, PutInstance, PutSetting, TaskQuery
+from director.reconcile.drift import DriftReport
 from director.reconcile.driver import description_of
 from director.reconcile.requests import Deploy, Request
 
@@ -287,6 +289,9 @@ class Room:
     secrets: FakeSecrets = field(default_factory=FakeSecrets)
     clock: FakeClock = field(default_factory=FakeClock)
     upload_size_max: int = 10_000_000
+    drift: DriftReport = field(default_factory=DriftReport)
+    drift_of: list[DeploymentName | None] = field(default_factory=list)
+    findings: Sequence[Finding] = ()
 
     def __post_init__(self) -> None:
         self.driver = FakeDriver(store=self.store, log=self.log)
@@ -304,9 +309,19 @@ class Room:
                 clock=self.clock,
                 encode_plan=lambda plan: {"id": plan.id},
                 explain_plan=lambda plan: f"plan of {plan.deployment}",
+                drift=self._drift,
+                examine=self._examine,
+                bundle_file=lambda: None,
                 upload_size_max=self.upload_size_max,
             )
         )
+
+    async def _drift(self, deployment: DeploymentName | None) -> DriftReport:
+        self.drift_of.append(deployment)
+        return self.drift
+
+    async def _examine(self) -> Sequence[Finding]:
+        return self.findings
 
     def client(self, **more) -> httpx.AsyncClient:
         auth = more.pop("auth", ("admin", SECRET))

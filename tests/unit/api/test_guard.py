@@ -26,8 +26,8 @@ async def test_every_route_but_the_open_ones_demands_credentials(room: Room, met
         assert not room.driver.asked
 
 
-def test_only_info_and_health_are_open() -> None:
-    assert {"/info", "/healthz"} == OPEN_PATHS
+def test_only_info_health_and_the_agent_bundle_are_open() -> None:
+    assert {"/info", "/healthz", "/agent/bundle.tar.gz"} == OPEN_PATHS
 
 
 @pytest.mark.parametrize("auth", [("admin", "wrong"), ("other", "correct horse"), ("admin", "")])

@@ -406,6 +406,14 @@ def test_a_config_that_is_the_same_is_left_alone(director, fake, cloud):
     assert len(fake.asked) == 1
 
 
+def test_a_cpi_config_goes_its_own_way_and_comes_back(director, fake, cloud):
+    fake.on("POST /cpi_configs/diff", {"diff": [["cpis:", "added"]]})
+    fake.on("POST /cpi_configs", {})
+    fake.on("GET /cpi_configs", [{"properties": "cpis: []\n"}])
+    assert director("-n", "update-cpi-config", cloud).out == "The cpi config is set.\n"
+    assert director("cpi-config").out == "cpis: []\n"
+
+
 def test_a_config_with_mistakes_is_bad_input(director, fake, cloud):
     fake.on("POST /cloud_configs/diff", DIFF)
     problem = {"file": str(cloud), "line": 1, "column": 6, "detail": "Empty.", "fix": "add one.", "code": "x"}

@@ -1,0 +1,95 @@
+"""``director drift`` and ``director doctor`` against canned answers."""
+
+import json
+
+import pytest
+
+LOST = {
+    "kind": "vm missing",
+    "deployment": "shop",
+    "instance": "web/0",
+    "subject": "vm-1",
+    "cpi": "",
+    "recorded": "created",
+    "seen": "gone",
+    "fix": "Deploy it again.",
+}
+INFO = {"name": "prod", "uuid": "u-1", "version": "0.1.0", "user": "admin", "cpi": "vcenter1"}
+WELL = {"subject": "record", "is_well": True, "detail": "It can be read and written.", "fix": ""}
+ILL = {"subject": "agents", "is_well": False, "detail": "0 of 2 connected.", "fix": "See `director drift`."}
+
+
+def answer(*drift, unseen=()):
+    return {"drift": list(drift), "unseen": list(unseen), "vms": 4, "disks": 1}
+
+
+def test_without_drift_the_code_is_0(director, fake):
+    fake.on("GET /drift", answer())
+    ended = director("drift")
+    assert ended.code == 0
+    assert "4 VMs and 1 disks were looked at." in ended.out
+    assert "0 differences" in ended.out
+    assert fake.asked[0].query == {}
+
+
+def test_drift_ends_with_1_and_says_what_to_do(director, fake):
+    fake.on("GET /drift", answer(LOST))
+    ended = director("drift", "-d", "shop")
+    assert ended.code == 1
+    for words in ("vm-1", "web/0", "created", "gone", "Deploy it again."):
+        assert words in ended.out
+    assert "not as recorded" in ended.err
+    assert fake.asked[0].query == {"deployment": "shop"}
+
+
+def test_drift_as_json_is_one_table_and_still_ends_with_1(director, fake):
+    fake.on("GET /drift", answer(LOST))
+    ended = director("--json", "drift")
+    (table,) = json.loads(ended.out)["Tables"]
+    assert table["Rows"] == [{k: LOST[k] for k in ("subject", "deployment", "instance", "recorded", "seen", "fix")}]
+    assert ended.code == 1
+
+
+def test_what_could_not_be_looked_at_is_not_taken_for_well(director, fake):
+    fake.on("GET /drift", answer(unseen=[{"cpi": "far", "reason": "It is away."}]))
+    ended = director("drift")
+    assert ended.code == 1
+    assert "CPI far could not be looked at: It is away." in ended.out
+
+
+def test_a_set_up_that_is_well_ends_with_0(director, fake):
+    fake.on("GET /info", INFO)
+    fake.on("GET /doctor", {"findings": [WELL]})
+    ended = director("doctor")
+    assert ended.code == 0
+    assert ended.out.splitlines() == [
+        "✓ director: prod answers: version 0.1.0, vcenter1, uuid u-1.",
+        "✓ record: It can be read and written.",
+    ]
+
+
+def test_what_is_not_well_ends_with_1_and_says_what_to_do(director, fake):
+    fake.on("GET /info", INFO)
+    fake.on("GET /doctor", {"findings": [WELL, ILL]})
+    ended = director("doctor")
+    assert ended.code == 1
+    assert "✗ agents: 0 of 2 connected.\n    to fix it: See `director drift`." in ended.out
+    assert ended.err == "1 of 3 is not well.\n"
+
+
+def test_the_doctor_as_json_is_one_table(director, fake):
+    fake.on("GET /info", INFO)
+    fake.on("GET /doctor", {"findings": [ILL]})
+    (table,) = json.loads(director("--json", "doctor").out)["Tables"]
+    assert [(row["mark"], row["subject"]) for row in table["Rows"]] == [("✓", "director"), ("✗", "agents")]
+
+
+@pytest.mark.parametrize("case", ["closed", "never"])
+def test_a_director_that_does_not_answer_is_the_first_finding(command, monkeypatch, case):
+    if case == "closed":
+        monkeypatch.setenv("BOSH_ENVIRONMENT", "https://127.0.0.1:1")
+    ended = command("doctor")
+    assert ended.code == 3
+    assert ended.out.startswith("✗ director: ")
+    assert "to fix it: " in ended.out
+    assert "nothing else was looked at" in ended.err
