@@ -1,6 +1,6 @@
 """Two hundred VMs in a simulated vCenter, 32 in flight, beside two plain pyVmomi programs in the same run.
 
-The simulator and the agents (``swarm.py``) are processes of their own: only the director's CPU is counted, and the
+The simulator and the agents (``tests/support/swarm.py``) are processes of their own: only the director's CPU is counted, and the
 requests that reach vCenter. A task that takes 2 s is *running* for 2 s in the simulator; its call returns at once.
 """
 
@@ -18,6 +18,7 @@ from bench.bound import over_bound
 from bench.director import ROOT, Director, director
 from bench.figures import Figure
 from tests.support.simulated import write_infrastructure, write_stemcell
+from tests.support.swarm import swarm
 from tests.support.vcsim import Vcsim, vcsim
 
 COUNT = 200
@@ -25,6 +26,8 @@ SLOTS = 32
 TASK_MS = 2000
 POLLER = "plain pyVmomi, one poller, same run"
 SITE = {"clusters": 3, "hosts": 3, "datastores": 6, "portgroups": 2, "vms": 0}
+IN_FLIGHT = {"vcenter": SLOTS, "host": SLOTS, "datastore": SLOTS}
+"""The plain programs know no other limit either."""
 IGNORED = frozenset({"Login", "Logout", "RetrieveServiceContent"})
 
 CLOUD = """
@@ -77,15 +80,18 @@ def measure() -> list[Figure]:
         again = world.counted("-n", "deploy", str(world.manifest))
         changed = world.deploy("more")
         connections = world.connections()
-        poller = _peer("poller", world.sim)
-        threads = _peer("threads", world.sim)
+        alone = _program("vsphere_adapter", world.sim)
+        poller = _program("vsphere_peers", world.sim, "poller")
+        threads = _program("vsphere_peers", world.sim, "threads")
     with _world(TASK_MS) as world:
         slow = world.deploy("tiny")
-        slow_threads = _peer("threads", world.sim)
+        slow_threads = _program("vsphere_peers", world.sim, "threads")
     per = 1000 / COUNT
     return [
         Figure(name="vsphere_200_cpu_ms_per_vm", value=round(first.cpu_s * per, 3), unit="ms", goal=30,
                peer=POLLER, peer_value=round(poller["cpu_s"] * per, 3)),
+        Figure(name="vsphere_adapter_cpu_over_poller", value=round(alone["cpu_s"] / poller["cpu_s"], 4), unit="ratio",
+               goal=2),
         Figure(name="vsphere_200_requests_per_vm", value=first.requests / COUNT, unit="requests", goal=6,
                peer="plain pyVmomi, 32 threads, same run", peer_value=threads["requests"] / COUNT),
         Figure(name="vsphere_200_slow_requests_per_vm", value=slow.requests / COUNT, unit="requests", goal=6,
@@ -139,7 +145,10 @@ def _world(task_ms: int) -> Iterator[World]:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="director-bench-input-")))
         sim = stack.enter_context(vcsim(task_delay_ms=task_ms, **SITE))
-        with director(prepare=lambda state: write_infrastructure(state, sim)) as bench, _swarm(sim, folder / "swarm"):
+        with (
+            director(prepare=lambda state: write_infrastructure(state, sim, operations_in_flight=IN_FLIGHT)) as bench,
+            swarm(sim, folder / "swarm"),
+        ):
             (folder / "cloud.yml").write_text(CLOUD)
             for path, text in FILES.items():
                 target = folder / "release" / path
@@ -153,25 +162,12 @@ def _world(task_ms: int) -> Iterator[World]:
                 bench.run("-n", "-d", "bench", "delete-deployment", "--force")
 
 
-@contextmanager
-def _swarm(sim: Vcsim, tally: Path) -> Iterator[None]:
-    """``tally`` holds how many requests it has sent itself."""
-    command = [sys.executable, "-m", "bench.swarm", sim.host, str(sim.port), sim.user, sim.password, str(tally)]
-    tally.write_text("0")
-    process = subprocess.Popen(command, cwd=ROOT)
-    try:
-        yield
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
 def _requests(sim: Vcsim) -> int:
     return sum(count for method, count in sim.counts().items() if method not in IGNORED)
 
 
-def _peer(how: str, sim: Vcsim) -> Mapping[str, Any]:
+def _program(name: str, sim: Vcsim, *how: str) -> Mapping[str, Any]:
     before = _requests(sim)
-    command = [sys.executable, "-m", "bench.vsphere_peers", how, sim.host, str(sim.port), sim.user, sim.password]
-    done = subprocess.run([*command, str(COUNT), str(SLOTS)], cwd=ROOT, capture_output=True, text=True, check=True)
+    command = [sys.executable, "-m", f"bench.{name}", *how, sim.host, str(sim.port), sim.user, sim.password]
+    done = subprocess.run([*command, str(COUNT), str(SLOTS)], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
     return {**json.loads(done.stdout), "requests": _requests(sim) - before}

@@ -1,8 +1,8 @@
 """Two plain pyVmomi programs that make the VMs ours makes: what an engineer would write in an afternoon.
 
-``python -m bench.vsphere_peers threads|poller HOST PORT USER PASSWORD COUNT SLOTS`` clones ``template`` from its
-snapshot, reconfigures and powers on, and prints one JSON line: seconds of wall clock and of CPU. ``threads``: each of
-SLOTS threads polls its own task. ``poller``: one thread reads all pending tasks in one call.
+``python -m bench.vsphere_peers threads|poller HOST PORT USER PASSWORD COUNT SLOTS`` clones the stemcell that is there
+from its snapshot, reconfigures and powers on, and prints one JSON line: seconds of wall clock and of CPU. ``threads``:
+each of SLOTS threads polls its own task. ``poller``: one thread reads all pending tasks in one call.
 """
 
 import json
@@ -83,10 +83,10 @@ class Poller:
             time.sleep(POLL_S)
 
 
-def find(content: Any, kind: type, name: str | None = None) -> Any:
+def find(content: Any, kind: type, prefix: str = "") -> Any:
     view = content.viewManager.CreateContainerView(content.rootFolder, [kind], True)
     try:
-        return next(one for one in view.view if name is None or one.name == name)
+        return next(one for one in view.view if one.name.startswith(prefix))
     finally:
         view.Destroy()
 
@@ -111,7 +111,7 @@ def main() -> None:
         host=host, port=int(port), user=user, pwd=password, disableSslCertValidation=True, connectionPoolTimeout=-1
     )
     content = service.RetrieveContent()
-    template = find(content, vim.VirtualMachine, "template")
+    template = find(content, vim.VirtualMachine, "sc-")
     folder, pool = find(content, vim.Datacenter).vmFolder, find(content, vim.ClusterComputeResource).resourcePool
     spec = clone_of(template, pool, template.datastore[0])
     waits = {"threads": Threads, "poller": Poller}[how](content)

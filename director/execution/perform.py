@@ -39,7 +39,15 @@ _WAITING = (s.AwaitAgent, s.AwaitRunning, s.RunScript, s.RunErrand, s.Drain, s.C
 async def _dispatch(planned: PlannedStep, run: Run, world: World) -> Tree:
     step = planned.step
     match step:
-        case s.CreateVm() | s.DeleteVm() | s.CreateDisk() | s.GrowDisk() | s.AttachDisk() | s.DetachDisk():
+        case (
+            s.CreateVm()
+            | s.ClearEnrolment()
+            | s.DeleteVm()
+            | s.CreateDisk()
+            | s.GrowDisk()
+            | s.AttachDisk()
+            | s.DetachDisk()
+        ):
             return await infrastructure.perform(step, planned.key, run, world)
         case (
             s.AwaitAgent()

@@ -3,8 +3,9 @@
 from dataclasses import replace
 from typing import Final, assert_never
 
+from director.execution.silence import why_silent
 from director.execution.world import Run, World, is_running_since
-from director.model.names import AgentId, BlobId, Digest, DiskName, InstanceId, StepKey
+from director.model.names import BlobId, Digest, DiskName, InstanceId, StepKey
 from director.model.record import Applied, DiskState
 from director.model.release import CompiledPackage
 from director.model.sighting import SeenAgent, SeenProcess
@@ -39,8 +40,8 @@ from director.ports.agents import (
     Stop,
     Unmount,
 )
-from director.ports.failure import AgentFailure, AgentSilent, Failure
-from director.ports.store import PutCompiled, PutDisk, PutVm
+from director.ports.failure import AgentFailure, AgentSilent, Failure, Retry
+from director.ports.store import PutCompiled, PutDisk
 
 APPLY_S: Final = 900.0
 """Fetching and unpacking every package of an instance."""
@@ -73,8 +74,7 @@ AgentStep = AwaitAgent | AwaitRunning | CompilePackage | Simple
 async def perform(step: AgentStep, key: StepKey, run: Run, world: World) -> Tree:
     match step:
         case AwaitAgent():
-            await world.agents.await_connected(step.agent, step.timeout_s)
-            await _clear_enrolment(step.agent, run, world)
+            await _await_agent(step, run, world)
             return {}
         case AwaitRunning():
             await _await_running(step, run, world)
@@ -89,14 +89,14 @@ async def perform(step: AgentStep, key: StepKey, run: Run, world: World) -> Tree
     return result
 
 
-async def _clear_enrolment(agent: AgentId, run: Run, world: World) -> None:
-    """The token works no more; what lies beside it is nobody's business either."""
-    vm = next((vm for vm in run.vms.values() if vm.agent == agent and vm.has_enrolment), None)
-    if vm is None or vm.cid is None:
-        return
-    await world.infrastructures.of(vm.shape.cpi).clear_enrolment(vm.cid)
-    run.vms[vm.name] = cleared = replace(vm, has_enrolment=False)
-    await world.store.commit(PutVm(record=cleared))
+async def _await_agent(step: AwaitAgent, run: Run, world: World) -> None:
+    try:
+        await world.agents.await_connected(step.agent, step.timeout_s)
+    except AgentSilent as silent:
+        if silent.retry is Retry.NEVER:
+            raise  # its VM was given up, so nothing is the matter with it
+        words = await why_silent(step.agent, run, world)
+        raise AgentSilent(f"{silent} {words}".rstrip(), retry=silent.retry) from silent
 
 
 def _request(step: Simple, run: Run) -> tuple[AgentRequest, float]:

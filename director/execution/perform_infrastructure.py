@@ -12,20 +12,22 @@ from director.model.names import DiskCid, DiskName, StepKey, VmCid, VmName
 from director.model.problem import Refused
 from director.model.record import DiskRecord, DiskState, Intent, VmRecord, VmState
 from director.model.sighting import Power
-from director.model.step import AttachDisk, CreateDisk, CreateVm, DeleteVm, DetachDisk, GrowDisk
+from director.model.step import AttachDisk, ClearEnrolment, CreateDisk, CreateVm, DeleteVm, DetachDisk, GrowDisk
 from director.model.tree import Tree
 from director.model.wanted import VmShape
 from director.ports.failure import Failure, InfrastructureFailure
 from director.ports.infrastructure import DiskRequest, Infrastructure, VmRequest
 from director.ports.store import Change, CloseIntent, DropVm, OpenIntent, PutDisk, PutVm
 
-InfrastructureStep = CreateVm | DeleteVm | CreateDisk | GrowDisk | AttachDisk | DetachDisk
+InfrastructureStep = CreateVm | ClearEnrolment | DeleteVm | CreateDisk | GrowDisk | AttachDisk | DetachDisk
 
 
 async def perform(step: InfrastructureStep, key: StepKey, run: Run, world: World) -> Tree:
     match step:
         case CreateVm():
             return await _create_vm(step, key, run, world)
+        case ClearEnrolment():
+            return await _clear_enrolment(step, run, world)
         case DeleteVm():
             return await _delete_vm(step, key, run, world)
         case CreateDisk():
@@ -102,6 +104,16 @@ async def _create_vm(step: CreateVm, key: StepKey, run: Run, world: World) -> Tr
         done.changes.append(PutVm(record=created))
     run.vms[vm.name] = created
     return {"cid": cid}
+
+
+async def _clear_enrolment(step: ClearEnrolment, run: Run, world: World) -> Tree:
+    """Without an intent: until it is recorded as done, the VM's row says that it is to be done."""
+    vm = run.vms.get(step.vm)
+    if vm and vm.has_enrolment and vm.cid is not None:
+        await world.infrastructures.of(vm.shape.cpi).clear_enrolment(vm.cid)
+        run.vms[vm.name] = cleared = replace(vm, has_enrolment=False)
+        await world.store.commit(PutVm(record=cleared))
+    return {}
 
 
 async def _running(name: VmName, infrastructure: Infrastructure) -> VmCid | None:

@@ -16,6 +16,7 @@ from director.model.plan import Plan, PlannedStep, Unit
 STATUS: dict[type, str] = {
     s.CreateVm: "creating vm",
     s.AwaitAgent: "waiting for the agent",
+    s.ClearEnrolment: "clearing its enrolment",
     s.DeleteVm: "deleting vm",
     s.CreateDisk: "creating disk",
     s.GrowDisk: "growing disk",

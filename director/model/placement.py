@@ -44,8 +44,11 @@ NOT_PLACED = Placement()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placements:
-    """``problems`` are what no plan may go on with: nothing was changed yet when they are told."""
+    """``problems`` are what no plan may go on with: nothing was changed yet when they are told. ``warnings`` are to be
+    shown beside the plan.
+    """
 
     vms: Mapping[VmName, Placement] = field(default_factory=dict)
     disks: Mapping[DiskName, Placement] = field(default_factory=dict)
     problems: tuple[Problem, ...] = ()
+    warnings: tuple[Problem, ...] = ()

@@ -25,7 +25,9 @@ class JobState(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenVm:
-    """``sizes`` has those of cpu, ram and disk (MB) that can be seen. ``place`` says where it runs, for people."""
+    """``sizes`` has those of cpu, ram and disk (MB) that can be seen. ``place`` says where it runs, for people, and
+    ``guest`` what is seen of the system inside it, as the end of a sentence.
+    """
 
     name: VmName
     cid: VmCid
@@ -34,6 +36,7 @@ class SeenVm:
     disks: tuple[DiskCid, ...] = ()
     sizes: Mapping[str, int] = field(default_factory=dict)
     place: str = ""
+    guest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

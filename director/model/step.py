@@ -39,11 +39,17 @@ class CreateVm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AwaitAgent:
-    """Ends when the agent has enrolled and what was left for it to enrol with is removed."""
-
     instance: InstanceId
     agent: AgentId
     timeout_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClearEnrolment:
+    """The agent has enrolled: what it was left to enrol with is removed from where others could read it."""
+
+    instance: InstanceId
+    vm: VmName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -240,6 +246,7 @@ class ForgetDeployment:
 Step: TypeAlias = (
     CreateVm
     | AwaitAgent
+    | ClearEnrolment
     | DeleteVm
     | CreateDisk
     | GrowDisk

@@ -16,7 +16,7 @@ from director.model.plan import Limit, PlannedStep, Unit
 from director.model.problem import Problem, Refused
 from director.model.record import InstanceRecord
 from director.model.release import Catalog, Stemcell
-from director.model.step import AwaitAgent, CompilePackage, CreateVm, DeleteVm, ForgetInstance
+from director.model.step import AwaitAgent, ClearEnrolment, CompilePackage, CreateVm, DeleteVm, ForgetInstance
 from director.model.tree import Tree
 from director.model.wanted import Address, VmShape, Wanted, WantedInstance
 from director.planning.address import free_addresses, subnets_in
@@ -205,14 +205,17 @@ def _steps(worker: _Worker, by_key: Mapping[str, StepKey], rules: Rules) -> list
         tags={"instance_group": COMPILATION, "id": instance},
     )
     wait = AwaitAgent(instance=instance, agent=identity.agent, timeout_s=rules.agent_wait_s)
+    clear = ClearEnrolment(instance=instance, vm=identity.name)
     delete = DeleteVm(instance=instance, vm=identity.name, agent=identity.agent)
     forget = ForgetInstance(instance=instance)
     first = _needs(worker.builds[0], by_key) if worker.is_single else ()
     compiles = _compile_steps(worker, ready, {} if worker.is_single else by_key)
-    ended = (up, ready, *(step.key for step in compiles))
+    clears = [_beside(clear, label, ready)] if worker.shape.cpi in rules.leavers else []
+    ended = (up, ready, *(step.key for step in (*clears, *compiles)))
     steps = [
         PlannedStep(key=up, step=create, subject=label, needs=first, unit=f"create {label}", limits=limits_of(create)),
         PlannedStep(key=ready, step=wait, subject=label, needs=(up,), unit=f"create {label}"),
+        *clears,
         *compiles,
         PlannedStep(
             key=gone, step=delete, subject=label, after=ended, unit=f"delete {label}", limits=limits_of(delete)
@@ -220,6 +223,12 @@ def _steps(worker: _Worker, by_key: Mapping[str, StepKey], rules: Rules) -> list
         PlannedStep(key=forgotten, step=forget, subject=label, needs=(gone,), unit=f"delete {label}"),
     ]
     return [replace(step, unit=f"create {label}") for step in steps] if worker.is_single else steps
+
+
+def _beside(clear: ClearEnrolment, label: str, ready: StepKey) -> PlannedStep:
+    """Compiling need not wait for it."""
+    key, unit = StepKey(f"{label}:clear-enrolment"), f"create {label}"
+    return PlannedStep(key=key, step=clear, subject=label, needs=(ready,), unit=unit, limits=limits_of(clear))
 
 
 def _needs(build: Compilation, by_key: Mapping[str, StepKey]) -> tuple[StepKey, ...]:

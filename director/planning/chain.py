@@ -17,6 +17,7 @@ from director.model.step import (
     AttachDisk,
     AwaitAgent,
     AwaitRunning,
+    ClearEnrolment,
     CreateDisk,
     CreateVm,
     DeleteVm,
@@ -76,13 +77,14 @@ class Chain:
 class Rules:
     """What all chains of a plan share. ``jobs`` finds a job by fingerprint; ``serial`` numbers new disks.
 
-    ``growers`` are the CPIs whose disks grow in place.
+    ``growers`` are the CPIs whose disks grow in place, ``leavers`` those that leave enrolments to be cleared.
     """
 
     jobs: Mapping[str, Job]
     serial: int
     agent_wait_s: float
     growers: frozenset[str] = frozenset()
+    leavers: frozenset[str] = frozenset()
     is_draining: bool = True
     deployment_next: str = "keep"
 
@@ -139,6 +141,8 @@ def add_create(chain: Chain, decision: Decision, wanted: WantedInstance, rules: 
     disks = (decision.case.disk.name,) if decision.case.disk else ()
     chain.add("create-vm", _create_vm(wanted, identity, disks))
     chain.add("await-agent", AwaitAgent(instance=wanted.id, agent=identity.agent, timeout_s=rules.agent_wait_s))
+    if wanted.shape.cpi in rules.leavers:
+        chain.add("clear-enrolment", ClearEnrolment(instance=wanted.id, vm=identity.name))
     add_disks(chain, decision.case.disk, wanted, identity, rules, is_new_vm=True)
     return identity
 
@@ -307,7 +311,7 @@ def add_update(chain: Chain, decision: Decision, wanted: WantedInstance, spec: A
         add_stop(chain, decision, wanted.id, spec, kind=kind, rules=rules)
     identity = VmIdentity(name=vm.name, agent=vm.agent, generation=vm.generation)
     if vm.has_enrolment:
-        chain.add("await-agent", AwaitAgent(instance=wanted.id, agent=vm.agent, timeout_s=rules.agent_wait_s))
+        chain.add("clear-enrolment", ClearEnrolment(instance=wanted.id, vm=vm.name))
     for stray in decision.case.stray_disks:
         if stray.vm == vm.name:
             chain.add(f"detach-{stray.name}", DetachDisk(instance=wanted.id, vm=vm.name, disk=stray.name))

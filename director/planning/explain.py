@@ -79,6 +79,7 @@ def _because(placement: Placement) -> str:
 
 
 _WORDS: dict[type, str] = {
+    s.ClearEnrolment: "remove what the agent enrolled with",
     s.PrepareInstance: "fetch packages ahead",
     s.Drain: "drain",
     s.StopJobs: "stop jobs",

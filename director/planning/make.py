@@ -48,7 +48,7 @@ class Asked:
 class Inputs:
     """Everything a plan is made from. ``specs`` is what each wanted instance should have applied.
 
-    ``growers`` are the CPIs whose disks grow in place.
+    ``growers`` are the CPIs whose disks grow in place, ``leavers`` those that leave enrolments to be cleared.
     """
 
     id: PlanId
@@ -61,6 +61,7 @@ class Inputs:
     taken: Mapping[str, InstanceId] = field(default_factory=dict)
     config_ids: tuple[int, ...] = ()
     growers: frozenset[str] = frozenset()
+    leavers: frozenset[str] = frozenset()
     sizes: Sizes = field(default_factory=dict)
     asked: Asked = Asked()
 
@@ -109,6 +110,7 @@ class Maker:
             serial=given.record.deployment.serial + 1,
             agent_wait_s=given.asked.agent_wait_s,
             growers=given.growers,
+            leavers=given.leavers,
             deployment_next=deployment_next,
         )
         self.recorded = {instance.id: instance for instance in given.record.instances}

@@ -23,7 +23,8 @@ from director.model.tree import Node, Tree
 async def with_placements(
     plan: Plan, record: Record, values: Mapping[str, Node], infrastructures: Infrastructures
 ) -> Plan:
-    """The plan with every placement in it; one question to each infrastructure that is to create something.
+    """The plan with every placement and its warnings in it; one question to each infrastructure that is to create
+    something.
 
     Raises Refused with every problem of every infrastructure.
     """
@@ -34,7 +35,11 @@ async def with_placements(
     problems = [problem for answer in answers.values() for problem in answer.problems]
     if problems:
         raise Refused(problems)
-    return replace(plan, steps=tuple(_placed(planned, answers) for planned in plan.steps)) if cpis else plan
+    if not cpis:
+        return plan
+    warnings = dict.fromkeys(warning for answer in answers.values() for warning in answer.warnings)
+    steps = tuple(_placed(planned, answers) for planned in plan.steps)
+    return replace(plan, steps=steps, warnings=(*plan.warnings, *warnings))
 
 
 class _Wishes:

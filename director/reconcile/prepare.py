@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from director.execution.world import World
 from director.manifest.load import Loaded, load_deployment
 from director.manifest.values import parse_count
+from director.model.cloud import CloudConfig
 from director.model.deployment import Deployment, Lifecycle
 from director.model.names import DeploymentName, InstanceId, PlanId, VariableName
 from director.model.plan import Plan
@@ -24,6 +25,7 @@ from director.planning.diff import Forced
 from director.planning.make import Asked, Inputs, applied_of, make_deletion, make_plan
 from director.planning.resolve import Sizes, resolve
 from director.planning.spec import spec_tree
+from director.ports.infrastructure import InfrastructureInfo
 from director.ports.renderer import Renderer, RenderRequest
 from director.reconcile.choose import choose
 from director.reconcile.look import look
@@ -82,6 +84,7 @@ class Read:
     asked: Asked
     sizes: Sizes
     growers: frozenset[str]
+    leavers: frozenset[str]
 
     def inputs(self, contents: Mapping[InstanceId, Content], seen: Sighting) -> Inputs:
         instances = [instance for group in self.wanted.groups for instance in group.instances]
@@ -96,6 +99,7 @@ class Read:
             taken=self.taken,
             config_ids=self.config_ids,
             growers=self.growers,
+            leavers=self.leavers,
             sizes=self.sizes,
             asked=self.asked,
         )
@@ -152,6 +156,7 @@ class Preparer:
             sizes=sizes,
         )
         refuse_deleting_all(wanted, record, request.overrides)
+        infos = await self._infos(wanted, loaded.clouds)
         return Read(
             plan_id=plan_id,
             text=text,
@@ -163,7 +168,8 @@ class Preparer:
             taken=taken,
             asked=self._asked(request.overrides, forced, record),
             sizes=sizes,
-            growers=await self._growers(wanted),
+            growers=frozenset(cpi for cpi, info in infos.items() if info.can_grow_disks),
+            leavers=frozenset(cpi for cpi, info in infos.items() if info.leaves_enrolment),
         )
 
     async def deploy(self, request: Deploy, *, keeps: bool) -> Prepared:
@@ -173,8 +179,9 @@ class Preparer:
         seen = await self.look(read.record)
         plan = make_plan(read.inputs(contents, seen))
         refuse_silent(plan)
+        plan = replace(plan, warnings=read.loaded.warnings)
         plan = await with_placements(plan, read.record, values, self.world.infrastructures)
-        return read.prepared(replace(plan, warnings=read.loaded.warnings), contents, values)
+        return read.prepared(plan, contents, values)
 
     async def deletion(self, request: DeleteDeployment) -> Prepared:
         """Everything of the deployment goes; disks stay as orphans."""
@@ -197,11 +204,12 @@ class Preparer:
         plan = make_deletion(inputs, is_forced=request.force)
         return Prepared(plan=plan, record=record, catalog=catalog, wanted=wanted, manifest=None, config_ids=())
 
-    async def _growers(self, wanted: Wanted) -> frozenset[str]:
-        """CPIs of this deployment whose disks grow in place."""
-        cpis = sorted({instance.shape.cpi for group in wanted.groups for instance in group.instances})
+    async def _infos(self, wanted: Wanted, clouds: CloudConfig) -> Mapping[str, InfrastructureInfo]:
+        """Of every CPI this deployment has instances on, or compiles on."""
+        compiles_on = {az.cpi or "" for az in clouds.azs if az.name == clouds.compilation.az}
+        cpis = sorted(compiles_on | {i.shape.cpi for group in wanted.groups for i in group.instances})
         infos = await asyncio.gather(*(self.world.infrastructures.of(cpi).info() for cpi in cpis))
-        return frozenset(cpi for cpi, info in zip(cpis, infos, strict=True) if info.can_grow_disks)
+        return dict(zip(cpis, infos, strict=True))
 
     async def look(self, record: Record) -> Sighting:
         return await look(record, self.world, director_started=self.director_started)

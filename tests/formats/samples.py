@@ -34,6 +34,7 @@ from director.model.step import (
     AttachDisk,
     AwaitAgent,
     AwaitRunning,
+    ClearEnrolment,
     CompilePackage,
     CreateDisk,
     CreateVm,
@@ -103,6 +104,7 @@ STEPS = (
         placement=PLACED,
     ),
     AwaitAgent(instance="i-1", agent="a-1", timeout_s=600.0),
+    ClearEnrolment(instance="i-1", vm="v-1"),
     DeleteVm(instance="i-1", vm="v-0", agent="a-0"),
     CreateDisk(
         instance="i-1",

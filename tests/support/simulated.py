@@ -10,29 +10,36 @@ import tarfile
 import tempfile
 from pathlib import Path
 
+from director.model.tree import Node, Tree
 from tests.support.tinyovf import tiny_image
 from tests.support.vcproxy import Proxy
 from tests.support.vcsim import Vcsim
 
 
-def write_infrastructure(state_dir: Path, center: Vcsim | Proxy) -> None:
-    """``infrastructure.yml`` (JSON is YAML too): the simulator is the director's own infrastructure."""
-    everywhere = {"datastore_pattern": "^LocalDS_", "persistent_datastore_pattern": "^LocalDS_"}
-    clusters = ["DC0_C0", "DC0_C1", "DC0_C2"]
-    properties = {
+def properties_of(center: Vcsim | Proxy, **more: Tree) -> dict[str, Node]:
+    """What the vSphere adapter needs to use the simulator; ``more`` is added to it."""
+    everywhere: dict[str, Node] = {"datastore_pattern": "^LocalDS_", "persistent_datastore_pattern": "^LocalDS_"}
+    clusters: list[Node] = ["DC0_C0", "DC0_C1", "DC0_C2"]
+    properties: dict[str, Node] = {
         "host": center.host,
         "port": center.port,
         "user": center.user,
         "password": center.password,
         "default_disk_type": "thin",
         "datacenters": [{"name": "DC0", "clusters": clusters, **everywhere}],
+        **more,
     }
     if center.ca is not None:
         properties["connection_options"] = {"ca_cert": center.ca.read_text()}
+    return properties
+
+
+def write_infrastructure(state_dir: Path, center: Vcsim | Proxy, **more: Tree) -> None:
+    """``infrastructure.yml`` (JSON is YAML too): the simulator is the director's own infrastructure."""
     state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     file = state_dir / "infrastructure.yml"
     file.touch(mode=0o600)
-    file.write_text(json.dumps({"type": "vsphere", "name": "simulated", "properties": properties}))
+    file.write_text(json.dumps({"type": "vsphere", "name": "simulated", "properties": properties_of(center, **more)}))
 
 
 def write_stemcell(file: Path, *, version: str = "1") -> Path:

@@ -20,14 +20,7 @@ func (s *shim) clone(ctx *simContext, target mo.Reference, body any) (types.AnyT
 	if !ok {
 		return nil, &types.ManagedObjectNotFound{Obj: req.Folder}
 	}
-	if there := ctx.Map.FindByName(req.Name, folder.ChildEntity); there != nil {
-		return nil, &types.DuplicateName{Name: req.Name, Object: there.Reference()}
-	}
-	create, failed := s.cloneSpec(ctx, source, req)
-	if failed != nil {
-		return nil, failed
-	}
-	result, failed := s.upstream(ctx, folder, "CreateVM_Task", create)
+	result, failed := s.create(ctx, source, folder, req)
 	if failed != nil {
 		return nil, failed
 	}
@@ -43,6 +36,20 @@ func (s *shim) clone(ctx *simContext, target mo.Reference, body any) (types.AnyT
 		}
 	}
 	return result, nil
+}
+
+// create makes one VM at a time: one that is being made stands in its folder without a name, and must not be met so.
+func (s *shim) create(ctx *simContext, source *simulator.VirtualMachine, folder *simulator.Folder, req *types.CloneVM_Task) (types.AnyType, fault) {
+	s.creating.Lock()
+	defer s.creating.Unlock()
+	if there := ctx.Map.FindByName(req.Name, folder.ChildEntity); there != nil {
+		return nil, &types.DuplicateName{Name: req.Name, Object: there.Reference()}
+	}
+	create, failed := s.cloneSpec(ctx, source, req)
+	if failed != nil {
+		return nil, failed
+	}
+	return s.upstream(ctx, folder, "CreateVM_Task", create)
 }
 
 func (s *shim) cloneSpec(ctx *simContext, source *simulator.VirtualMachine, req *types.CloneVM_Task) (*types.CreateVM_Task, fault) {

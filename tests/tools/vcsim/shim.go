@@ -36,6 +36,9 @@ type shim struct {
 	disks       *diskIDs
 	replaced    map[string]work
 
+	// creating is held while a VM is made, which has no name for a moment.
+	creating sync.Mutex
+
 	// files is held for writing by what takes files away: a search that meets one of them half gone ends the process.
 	files sync.RWMutex
 
@@ -44,6 +47,8 @@ type shim struct {
 }
 
 func install(service *simulator.Service, taskDelayMs int, methodDelay map[string]int) {
+	// How pyVmomi writes a reference where anything may stand (a removeKey), and vCenter reads it.
+	types.Add("ManagedObject", reflect.TypeOf((*reference)(nil)).Elem())
 	registry := service.Context.Map
 	s := &shim{
 		delay:       time.Duration(taskDelayMs) * time.Millisecond,
