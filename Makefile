@@ -3,12 +3,16 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo demo-clean test check bench format install
+.PHONY: help demo demo-clean demo-vsphere demo-vsphere-clean test check bench format install install-vsphere
 
 help:
 	@echo "make demo        deploy the sample to this machine and look at it"
 	@echo "make demo-clean  remove everything the demo made"
+	@echo "make demo-vsphere"
+	@echo "                 the same in a simulated vCenter; break it, see it found and repaired; removes all of it"
 	@echo "make install     only make .venv/bin/director"
+	@echo "make install-vsphere"
+	@echo "                 the same with what a vCenter needs"
 	@echo "make test        run every test"
 	@echo "make check       lint, types, import contracts, generated code"
 	@echo "make bench       measure, print a table, write build/bench.json"
@@ -22,17 +26,30 @@ $(VENV)/.runtime: pyproject.toml | $(BIN)/pip
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable .
 	@touch $@
 
-$(VENV)/.dev: pyproject.toml $(VENV)/.runtime
+$(VENV)/.vsphere: pyproject.toml $(VENV)/.runtime
+	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[vsphere]'
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml $(VENV)/.vsphere
 	$(BIN)/pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
 
 install: $(VENV)/.runtime
+
+install-vsphere: $(VENV)/.vsphere
 
 demo: $(VENV)/.runtime
 	@tools/demo run
 
 demo-clean:
 	@tools/demo clean
+
+demo-vsphere: $(VENV)/.vsphere
+	@$(BIN)/python tools/demo-vsphere run
+
+# A run removes all it made by itself; this is for one that was killed outright.
+demo-vsphere-clean: $(VENV)/.vsphere
+	@$(BIN)/python tools/demo-vsphere clean
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check

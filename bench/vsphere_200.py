@@ -1,7 +1,8 @@
 """Two hundred VMs in a simulated vCenter, 32 in flight, beside two plain pyVmomi programs in the same run.
 
-The simulator and the agents (``tests/support/swarm.py``) are processes of their own: only the director's CPU is counted, and the
-requests that reach vCenter. A task that takes 2 s is *running* for 2 s in the simulator; its call returns at once.
+The simulator and the agents (``tests/support/swarm.py``) are processes of their own: only the director's CPU is
+counted, and the requests that reach vCenter. A task that takes 2 s is *running* for 2 s in the simulator; its call
+returns at once.
 """
 
 import json

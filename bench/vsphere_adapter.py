@@ -53,8 +53,8 @@ def request_of(wish: VmWish, placements: Placements) -> VmRequest:
         agent=AgentId(wish.name),
         token="t" * 43,
         ca_certificate="c" * 800,
-        enrol_targets=("10.0.0.1:25580",),
-        agent_targets=("10.0.0.1:25581",),
+        enrol_targets=(),  # the swarm leaves these alone
+        agent_targets=(),
     )
     return VmRequest(
         name=wish.name,

@@ -23,6 +23,12 @@ from director.settings import Settings
 
 FILE: Final = "infrastructure.yml"
 LOCAL, VSPHERE = "local", "vsphere"
+_NO_LIBRARY: Final = Problem(
+    code="settings.no-library",
+    summary="A library is missing",
+    detail="The library for vCenter (pyVmomi) is not installed beside the director.",
+    fix="install the director with its vSphere extra: `make install-vsphere` in its checkout.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,8 +63,12 @@ class Builder:
         )
 
     def _vsphere(self, name: str, properties: Tree) -> Infrastructure:
-        from director.adapters.vsphere.infrastructure import VsphereInfrastructure  # noqa: PLC0415  see the module
-
+        try:
+            from director.adapters.vsphere.infrastructure import VsphereInfrastructure  # noqa: PLC0415  see the module
+        except ModuleNotFoundError as error:
+            if error.name is None or not error.name.startswith("pyVmomi"):
+                raise
+            raise Refused([_NO_LIBRARY]) from error
         return VsphereInfrastructure(properties, director_uuid=self.director_uuid, name=name, bundle=self.bundle)
 
     def _program(self, entry: CpiEntry, properties: Tree) -> Infrastructure:
@@ -80,6 +90,12 @@ class Builder:
         task = current_task.get()
         if task is not None:
             self.tasklog.append(task, "cpi", f"{line}\n")
+
+
+def own_is_here(settings: Settings) -> bool:
+    """Whether the director's own infrastructure is this machine. Raises Refused for a file that says nothing."""
+    path = settings.state_dir / FILE
+    return not path.exists() or _entry_in(path).type == LOCAL
 
 
 def _entry_in(path: Path) -> CpiEntry:

@@ -5,44 +5,36 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack
 from functools import partial
+from typing import Final
 
 import structlog
 import uvicorn
 from pydantic import ValidationError
 from starlette.applications import Starlette
 
-from director.adapters.agents.gateway import Gateway, GatewayOptions
-from director.adapters.agents.listen import Listen
 from director.adapters.agents.reach import reach
 from director.adapters.archives import ArchiveReader
-from director.adapters.blobs import DirectoryBlobs
-from director.adapters.bundles import PATH, AgentBundle
-from director.adapters.clock import SystemClock
-from director.adapters.local import destroy, remove_tree
-from director.adapters.secrets import SecretKeeper
-from director.adapters.store import SqlStore, plan_to_tree
-from director.adapters.tasklog import FileTaskLog
+from director.adapters.store import plan_to_tree
 from director.adapters.templates import TemplateRenderer
 from director.api.app import build_app
 from director.api.services import Credentials, Info, Services
-from director.builder import Builder
-from director.execution.infrastructures import DEFAULT, Infrastructures
+from director.ending import end_everything
+from director.execution.infrastructures import DEFAULT
 from director.execution.world import World
 from director.home import Home, log_to_stdout, only_one
 from director.model.problem import Refused
+from director.parts import made_parts
 from director.planning.explain import explain
 from director.ports.failure import Failure
-from director.reconcile.cpis import Cpis
 from director.reconcile.doctor import Doctor
 from director.reconcile.drift import look_for_drift
 from director.reconcile.driver import Driver
 from director.reconcile.handlers import Deployments, handlers
 from director.reconcile.prepare import Preparer
-from director.reconcile.seed import director_uuid, seed
+from director.reconcile.seed import seed
 from director.reconcile.software import Software
 from director.reconcile.tidy import Tidy
 from director.reconcile.visit import Visit
@@ -51,66 +43,6 @@ from director.settings import Settings
 VERSION = "0.1.0"
 
 log = structlog.get_logger()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Parts:
-    """What the director is made of, besides its loops and its API."""
-
-    world: World
-    gateway: Gateway
-    blobs: DirectoryBlobs
-    cpis: Cpis
-    bundle: AgentBundle
-    uuid: str
-
-
-@asynccontextmanager
-async def made_parts(settings: Settings, home: Home) -> AsyncIterator[Parts]:
-    """Every adapter, opened, and closed again in the other order."""
-    clock = SystemClock()
-    async with AsyncExitStack() as stack:
-        store = await SqlStore.open(home.database)
-        stack.push_async_callback(store.close)
-        blobs = DirectoryBlobs(home.blobs)
-        tasklog = FileTaskLog(home.tasks)
-        authority = home.authority(clock)
-        bundle = AgentBundle(
-            settings.state_dir / "agent-bundle",
-            url=f"https://{(*settings.hosts, settings.api_host)[0]}:{settings.api_port}{PATH}",
-            sign=authority.sign,
-            public_key_pem=authority.public_key_pem,
-        )
-        builder = Builder(settings=settings, director_uuid=await director_uuid(store), tasklog=tasklog, bundle=bundle)
-        infrastructure = builder.own()
-        stack.push_async_callback(infrastructure.close)
-        gateway = Gateway(
-            store=store,
-            blobs=blobs,
-            clock=clock,
-            authority=authority,
-            options=GatewayOptions(
-                enrol=Listen(
-                    host=settings.agents_host, port=settings.enrol_port, socket=settings.sockets_dir / "enrol.sock"
-                ),
-                agents=Listen(
-                    host=settings.agents_host, port=settings.agents_port, socket=settings.sockets_dir / "agents.sock"
-                ),
-                hosts=settings.hosts,
-                heartbeat_s=settings.heartbeat_s,
-            ),
-        )
-        world = World(
-            store=store,
-            infrastructures=Infrastructures(infrastructure),
-            agents=gateway,
-            secrets=SecretKeeper(store, home.secrets_key, clock),
-            tasklog=tasklog,
-            clock=clock,
-        )
-        cpis = Cpis(world, builder.of)
-        stack.push_async_callback(cpis.close)
-        yield Parts(world=world, gateway=gateway, blobs=blobs, cpis=cpis, bundle=bundle, uuid=builder.director_uuid)
 
 
 async def serve(settings: Settings) -> None:
@@ -153,6 +85,7 @@ async def serve(settings: Settings) -> None:
             encode_plan=plan_to_tree,
             explain_plan=explain,
             bundle_file=lambda: parts.bundle.file,
+            check_cpis=parts.cpis.check,
             drift=partial(look_for_drift, world, refresh=parts.cpis.refresh),
             examine=Doctor(world=world, targets=parts.gateway.targets, reach=reach, refresh=parts.cpis.refresh).examine,
             upload_size_max=settings.upload_size_max,
@@ -240,18 +173,18 @@ async def _announce(server: _Server, settings: Settings, home: Home, world: Worl
         os.close(settings.ready_fd)
 
 
-async def end_everything(settings: Settings) -> None:
-    """Every VM, network and file of this director goes. Raises InfrastructureFailure naming what stayed."""
-    await destroy(settings.state_dir)
-    for directory in (settings.sockets_dir, settings.state_dir):
-        await remove_tree(directory)
+ACTIONS: Final[Mapping[tuple[str, ...], Callable[[Settings], Coroutine[None, None, None]]]] = {
+    (): serve,
+    ("destroy",): end_everything,
+    ("destroy", "--forget-elsewhere"): partial(end_everything, forgets=True),
+}
 
 
 def main() -> None:
     """Exit code 1 with one message when it cannot start or go on."""
     log_to_stdout()
     settings = _settings()
-    action = end_everything if sys.argv[1:] == ["destroy"] else serve
+    action = ACTIONS[tuple(sys.argv[1:])]
     settings.state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
     try:
         with only_one(settings.state_dir):

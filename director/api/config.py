@@ -3,6 +3,8 @@
 A cloud or runtime config is checked in full when it is uploaded, not first when something is deployed (D.4).
 """
 
+from collections.abc import Sequence
+
 from starlette.requests import Request
 
 from director.api.answer import problem_tree, user_of
@@ -32,7 +34,9 @@ async def write_config(
     services = services_of(request)
     file = file_of(request, type, name)
     problems = await check(services.store, type, name, content, file, strict=flag(request, "strict"))
-    if any(problem.severity is Severity.ERROR for problem in problems):
+    if type == "cpi" and not _has_errors(problems):
+        problems = (*problems, *services.check_cpis(content, file))
+    if _has_errors(problems):
         raise Refused(problems)
     before = await latest(services.store, type, name)
     now = services.clock.now()
@@ -41,6 +45,10 @@ async def write_config(
         action = "create" if before is None else "update"
         await services.store.commit(AddEvent(event=event_of(config.type, config.name, action, now, user_of(request))))
     return config, [problem_tree(problem) for problem in problems]
+
+
+def _has_errors(problems: Sequence[Problem]) -> bool:
+    return any(problem.severity is Severity.ERROR for problem in problems)
 
 
 def file_of(request: Request, type: str, name: str) -> str:

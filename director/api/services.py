@@ -9,6 +9,7 @@ from starlette.requests import Request
 
 from director.model.names import DeploymentName
 from director.model.plan import Plan
+from director.model.problem import Problem
 from director.model.tree import Tree
 from director.ports.agents import Agents
 from director.ports.blobs import Blobs
@@ -22,6 +23,8 @@ from director.reconcile.driver import Driver
 
 EncodePlan: TypeAlias = Callable[[Plan], Tree]
 ExplainPlan: TypeAlias = Callable[[Plan], str]
+CheckCpis: TypeAlias = Callable[[str, str], Sequence[Problem]]
+"""Everything wrong with the properties in a CPI config's text, given with its file, as its infrastructures see them."""
 FindDrift: TypeAlias = Callable[[DeploymentName | None], Awaitable[DriftReport]]
 Examine: TypeAlias = Callable[[], Awaitable[Sequence[Finding]]]
 
@@ -64,6 +67,7 @@ class Services:
     drift: FindDrift
     examine: Examine
     bundle_file: Callable[[], Path | None]
+    check_cpis: CheckCpis
     upload_size_max: int = UPLOAD_SIZE_MAX
 
 

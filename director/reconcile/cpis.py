@@ -1,11 +1,13 @@
 """Keeps the infrastructures in step with the CPI configs: called before each task, it does nothing while they stay."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from director.execution.world import World
 from director.manifest.load import load_cpis
 from director.model.cpi import CpiEntry
+from director.model.problem import Problem, Refused
 from director.ports.infrastructure import Infrastructure
 
 MakeInfrastructure = Callable[[CpiEntry], Infrastructure]
@@ -37,15 +39,34 @@ class Cpis:
         self._publish(made)
         self._config_ids = ids
 
+    def check(self, text: str, file: str) -> Sequence[Problem]:
+        """Everything wrong with the properties of a well-formed CPI config, as each infrastructure sees them."""
+        problems: list[Problem] = []
+        for entry in load_cpis([(file, text)]):
+            try:
+                self._make_one(entry)
+            except Refused as refused:
+                problems += refused.problems
+        return problems
+
     def _made_for(self, entry: CpiEntry) -> tuple[CpiEntry, Infrastructure]:
         """The one that is there while its entry stays as it is. A replaced one may still be in use by a task."""
         known = self._made.get(entry.name)
         if known is not None and known[0] == entry:
             return known
-        made = self._make(entry)
+        made = self._make_one(entry)
         if known is not None:
             self._retired.append(known[1])
         return entry, made
+
+    def _make_one(self, entry: CpiEntry) -> Infrastructure:
+        """With several CPIs it must be said whose properties are wrong."""
+        try:
+            return self._make(entry)
+        except Refused as refused:
+            raise Refused(
+                replace(problem, detail=f'CPI "{entry.name}": {problem.detail}') for problem in refused.problems
+            ) from refused
 
     def _publish(self, made: dict[str, tuple[CpiEntry, Infrastructure]]) -> None:
         named = {name: infrastructure for name, (_, infrastructure) in made.items()}

@@ -54,7 +54,7 @@ class Doctor:
         read.
         """
         written = await self._record()
-        await self.refresh()
+        about_cpis = await self._cpi_configs()
         by_cpi = self.world.infrastructures.by_cpi
         diagnoses = await asyncio.gather(*(_diagnose(cpi, one) for cpi, one in sorted(by_cpi.items())))
         catalog = await self.world.store.catalog()
@@ -63,6 +63,7 @@ class Doctor:
         are_well = {cpi for cpi, findings in zip(sorted(by_cpi), diagnoses, strict=True) if _all_well(findings)}
         return (
             written,
+            *about_cpis,
             *(finding for findings in diagnoses for finding in findings),
             *about_config,
             *_missing_cpis(used, self.world.infrastructures),
@@ -79,6 +80,17 @@ class Doctor:
             fix = "Free space on the director's disk, or look at its database; then ask again."
             return Finding(subject="record", is_well=False, detail=str(failure), fix=fix)
         return Finding(subject="record", is_well=True, detail="It can be read and written.")
+
+    async def _cpi_configs(self) -> Sequence[Finding]:
+        """What is wrong in them is no reason not to look at the infrastructures there are."""
+        try:
+            await self.refresh()
+        except Refused as refused:
+            return [
+                Finding(subject="CPI config", is_well=False, detail=problem.detail, fix=problem.fix)
+                for problem in refused.problems
+            ]
+        return ()
 
     async def _cloud_config(self) -> tuple[CloudConfig | None, Sequence[Finding]]:
         configs = await self.world.store.configs("cloud")
@@ -105,8 +117,8 @@ class Doctor:
         return clouds, (Finding(subject="cloud config", is_well=True, detail=counts),)
 
     async def _listeners(self) -> Sequence[Finding]:
-        infos = await asyncio.gather(*(one.info() for one in self.world.infrastructures.by_cpi.values()))
-        has_remote = any(HERE not in info.stemcell_formats for info in infos)
+        every = self.world.infrastructures.by_cpi.values()
+        has_remote = any(await asyncio.gather(*(_is_remote(one) for one in every)))
         targets = [target for target in self.targets() if not target.startswith("unix:")]
         return [await self._listener(target, has_remote=has_remote) for target in targets]
 
@@ -137,6 +149,14 @@ class Doctor:
         detail = f"{counts}; silent: {', '.join(silent[:NAMED_MAX])}{more}."
         fix = "`director drift` tells whether their VMs run; `director vms` shows whose they are."
         return Finding(subject="agents", is_well=False, detail=detail, fix=fix)
+
+
+async def _is_remote(infrastructure: Infrastructure) -> bool:
+    """One that cannot say so is none of this machine's; its own findings tell why it cannot."""
+    try:
+        return HERE not in (await infrastructure.info()).stemcell_formats
+    except InfrastructureFailure:
+        return True
 
 
 async def _diagnose(cpi: str, infrastructure: Infrastructure) -> Sequence[Finding]:

@@ -13,7 +13,7 @@ from director.model.problem import Refused
 
 NO_LIBRARY: Final = {
     "detail": "The library for vCenter (pyVmomi) is not installed beside this command.",
-    "fix": "Install the director with its vSphere extra: pip install 'director[vsphere]'.",
+    "fix": "Install the director with its vSphere extra: `make install-vsphere` in its checkout.",
 }
 
 

@@ -30,7 +30,7 @@ def cloud_config(folder):
         return ["manifests/cloud-config-vsphere.yml", "-o", "manifests/ops/vsphere-unprivileged.yml"]
     own = folder / "cloud-config.yml"
     text = (ROOT / "manifests/cloud-config-vsphere.yml").read_text()
-    own.write_text(text.replace("10.244.", f"10.{100 + os.getpid() % 100}."))
+    own.write_text(text.replace("10.245.", f"10.{100 + os.getpid() % 100}."))
     return [own]
 
 

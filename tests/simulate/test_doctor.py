@@ -8,8 +8,8 @@ import pytest
 from director.adapters.memory.infrastructure import Fault, FaultKind, MemoryInfrastructure
 from director.execution.infrastructures import Infrastructures
 from director.model.problem import Problem, Refused
-from director.ports.failure import StoreFailure
-from director.ports.infrastructure import InfrastructureInfo
+from director.ports.failure import InfrastructureFailure, StoreFailure
+from director.ports.infrastructure import Finding, InfrastructureInfo
 from director.reconcile import doctor as module
 from director.reconcile.doctor import Doctor
 from director.reconcile.requests import Deploy
@@ -95,6 +95,26 @@ async def test_an_infrastructure_that_cannot_be_asked_is_told_and_not_asked_for_
     assert wrong(findings)["infrastructure"] == "No host."
     assert not [one for one in findings if one.subject.startswith("VM type")]
     assert "place" not in {call for call, _ in away.world.calls}
+
+
+async def test_a_cpi_program_that_cannot_be_run_hides_nothing_else(simulation):
+    class Broken(Away):
+        async def info(self):
+            raise InfrastructureFailure("It cannot be run.")
+
+        async def diagnose(self):
+            return [Finding(subject="program", is_well=False, detail="It cannot be run.", fix="Install it.")]
+
+    simulation.world.infrastructures.name({"far": Broken()}, {})
+    assert wrong(await examine(simulation)) == {"CPI far: program": "It cannot be run."}
+
+
+async def test_a_cpi_config_that_cannot_be_used_is_a_finding_among_the_others(simulation):
+    async def refuse():
+        raise Refused([Problem(code="x", summary="x", detail='CPI "far": it lacks "host".', fix="add host.")])
+
+    doctor = Doctor(world=simulation.world, targets=lambda: TARGETS, reach=reached, refresh=refuse)
+    assert wrong(await doctor.examine()) == {"CPI config": 'CPI "far": it lacks "host".'}
 
 
 async def test_an_infrastructure_that_hangs_holds_nobody_up(simulation, monkeypatch):

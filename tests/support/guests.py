@@ -1,5 +1,6 @@
 """What vCenter says of all VMs, as their guests would see it: told by WaitForUpdatesEx to one thread."""
 
+import contextlib
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -114,7 +115,8 @@ class Guests:
 
     def close(self) -> None:
         self._is_over = True
-        self._collector.CancelWaitForUpdates()
+        with contextlib.suppress(OSError):  # the vCenter may be gone already
+            self._collector.CancelWaitForUpdates()
         self._service._stub.DropConnections()
 
 

@@ -161,7 +161,14 @@ async def run(sim: Vcsim, state_dir: Path, sockets_dir: Path) -> None:
     something: asyncio.Queue[set[str]] = asyncio.Queue()
     guests = await asyncio.to_thread(Guests, sim)
     tell = lambda moids: loop.call_soon_threadsafe(something.put_nowait, moids)  # noqa: E731 - one line, for a thread
-    thread = threading.Thread(target=guests.watch, args=(tell,), name="watch")
+
+    def watch() -> None:
+        try:
+            guests.watch(tell)
+        finally:  # without a vCenter there is nothing to follow
+            loop.call_soon_threadsafe(ended.set)
+
+    thread = threading.Thread(target=watch, name="watch")
     thread.start()
     print("ready", flush=True)
     over = asyncio.create_task(ended.wait())
@@ -199,6 +206,7 @@ def hypervisor(sim: Vcsim, state_dir: Path, sockets_dir: Path, *, log: Path | No
                 cwd=Path(__file__).resolve().parents[2],
                 stdout=subprocess.PIPE,
                 stderr=errors,
+                process_group=0,  # Ctrl-C is for whoever started it, who ends it in good order
             )
         )
         try:

@@ -59,15 +59,15 @@ def stop() -> bool:
     raise CommandFailed(f"The local director (pid {known['pid']}) does not end.")
 
 
-def destroy() -> None:
-    """Everything of this machine's director: processes, networks, files."""
+def destroy(*, forgets_elsewhere: bool = False) -> None:
+    """Everything of this machine's director: processes, networks, files. Raises CommandFailed with what it said."""
     stop()
     directory = state_dir()
     if not directory.exists():
         return
     try:
         done = subprocess.run(
-            [*COMMAND, "destroy"],
+            [*COMMAND, "destroy", *(["--forget-elsewhere"] if forgets_elsewhere else [])],
             env={**os.environ, "DIRECTOR_STATE_DIR": str(directory)},
             capture_output=True,
             text=True,

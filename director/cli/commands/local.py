@@ -84,14 +84,16 @@ def local_env(context: Context, /) -> None:
 
 
 @local.command("destroy")
+@click.option("--forget-elsewhere", is_flag=True, help="Leave VMs and disks that are not on this machine behind.")
 @pass_context
-def local_destroy(context: Context, /) -> None:
-    """Stops it and removes all it made: VMs, networks, disks, its record.
+def local_destroy(context: Context, /, *, forget_elsewhere: bool) -> None:
+    """Stops it and removes all it made on this machine: VMs, networks, disks, its record.
 
-    Nothing of it can be brought back.
+    Nothing of it can be brought back. While it has VMs or disks elsewhere (a vCenter, a CPI), nothing is removed:
+    delete their deployments first.
     """
     context.confirm(f"Remove every VM, disk and record of the local director in {state_dir()}?")
-    daemon.destroy()
+    daemon.destroy(forgets_elsewhere=forget_elsewhere)
     say("The local director and everything it made are gone.")
 
 

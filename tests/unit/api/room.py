@@ -18,6 +18,7 @@ from director.model.names import (
     TaskId,
 )
 from director.model.plan import Plan
+from director.model.problem import Problem
 from director.model.record import (
     Config,
     DeploymentRecord,
@@ -292,6 +293,7 @@ class Room:
     drift: DriftReport = field(default_factory=DriftReport)
     drift_of: list[DeploymentName | None] = field(default_factory=list)
     findings: Sequence[Finding] = ()
+    cpi_problems: Sequence[Problem] = ()
 
     def __post_init__(self) -> None:
         self.driver = FakeDriver(store=self.store, log=self.log)
@@ -312,6 +314,7 @@ class Room:
                 drift=self._drift,
                 examine=self._examine,
                 bundle_file=lambda: None,
+                check_cpis=lambda text, file: self.cpi_problems,
                 upload_size_max=self.upload_size_max,
             )
         )

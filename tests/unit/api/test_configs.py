@@ -2,6 +2,7 @@
 
 import pytest
 
+from director.model.problem import Problem
 from tests.unit.api.room import NOW, Room
 from tests.unit.api.samples import CLOUD, shop
 
@@ -133,3 +134,13 @@ async def test_which_configs_a_deployment_uses(room: Room) -> None:
     object.__setattr__(record.deployment, "config_ids", (config.id, 99))
     rows = await room.get("/deployment_configs?deployment[]=shop&deployment[]=none")
     assert rows == [{"id": 1, "deployment": "shop", "config": {"id": 1, "type": "cloud", "name": "default"}}]
+
+
+async def test_a_cpi_config_whose_properties_no_infrastructure_takes_is_refused(room: Room) -> None:
+    room.cpi_problems = [Problem(code="x", summary="Wrong", detail='CPI "east": host is missing.', fix="name it.")]
+    body = {"type": "cpi", "name": "default", "content": "cpis: [{name: east, type: vsphere}]"}
+    async with room.client() as client:
+        answer = await client.post("/configs", json=body)
+    assert answer.status_code == 400
+    assert "host is missing" in answer.text
+    assert not await room.store.configs("cpi")

@@ -20,7 +20,9 @@ DAEMON = """
 import fcntl, json, os, pathlib, shutil, signal, sys
 state = pathlib.Path(os.environ["DIRECTOR_STATE_DIR"])
 how = (state.parent / "how").read_text() if (state.parent / "how").exists() else ""
-if sys.argv[1:] == ["destroy"]:
+if sys.argv[1:2] == ["destroy"]:
+    if how == "has more elsewhere" and sys.argv[2:] != ["--forget-elsewhere"]:
+        sys.exit("2 VMs are elsewhere")
     if how == "refuses":
         sys.exit("web/0 does not go")
     shutil.rmtree(state)
@@ -187,6 +189,16 @@ def test_destroying_asks_first_and_leaves_nothing(local, command):
     assert command("-n", "local", "destroy").code == 0
     assert not (local / "state").exists()
     assert command("-n", "local", "destroy").code == 0
+
+
+def test_what_lives_elsewhere_is_only_forgotten_when_asked_for(local, command):
+    command("local", "start")
+    (local / "how").write_text("has more elsewhere")
+    ended = command("-n", "local", "destroy")
+    assert (ended.code, (local / "state").exists()) == (1, True)
+    assert "2 VMs are elsewhere" in ended.err
+    assert command("-n", "local", "destroy", "--forget-elsewhere").code == 0
+    assert not (local / "state").exists()
 
 
 def test_what_could_not_be_destroyed_is_told(local, command):

@@ -8,6 +8,7 @@ from director.adapters.memory.infrastructure import MemoryInfrastructure
 from director.adapters.memory.store import MemoryStore
 from director.execution.infrastructures import Infrastructures
 from director.execution.world import World
+from director.model.problem import Problem, Refused
 from director.ports.failure import InfrastructureFailure
 from director.reconcile.cpis import Cpis
 
@@ -87,6 +88,15 @@ async def test_a_changed_cpi_is_made_anew_the_others_stay_and_the_old_one_is_clo
     assert [one.is_closed for one in made] == [True, True, True]
 
 
+async def test_what_is_wrong_in_a_cpis_properties_is_told_with_its_name(world):
+    def make(_):
+        raise Refused([Problem(code="x", summary="x", detail="properties lacks host.", fix="add it.")])
+
+    with pytest.raises(Refused) as refused:
+        await configure(world, Cpis(world, make), EAST)
+    assert [problem.detail for problem in refused.value.problems] == ['CPI "east": properties lacks host.']
+
+
 async def test_a_cpi_that_is_no_longer_named_is_gone(world, cpis):
     await configure(world, cpis, EAST, WEST)
     await configure(world, cpis, WEST)
@@ -101,3 +111,12 @@ async def test_a_renamed_cpi_answers_to_its_former_names_even_the_directors_own(
     assert world.infrastructures.of("") is new
     await configure(world, cpis, "{name: other, type: memory}")
     assert world.infrastructures.of("") is own
+
+
+async def test_a_config_is_checked_without_being_put_in_place(world):
+    def make(entry):
+        raise Refused([Problem(code="x", summary="Wrong", detail=f"{entry.properties} will not do.", fix="change it.")])
+
+    problems = Cpis(world, make).check(f"cpis: [{EAST}, {WEST}]", "cpi.yml")
+    assert [str(problem.detail).split(":")[0] for problem in problems] == ['CPI "east"', 'CPI "west"']
+    assert set(world.infrastructures.by_cpi) == {""}
