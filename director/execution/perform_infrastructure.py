@@ -197,6 +197,7 @@ async def _create_disk(step: CreateDisk, key: StepKey, run: Run, world: World) -
                 cloud_properties=_tree(step.cloud_properties, run),
                 vm=vm.cid if vm else None,
                 where=step.placement.where,
+                is_again=known is not None,
             )
         )
         created = replace(disk, state=DiskState.DETACHED, cid=cid)

@@ -23,11 +23,11 @@ def _words(vm: VmRecord, seen: SeenVm | None) -> str:
     if seen is None:
         return f'Its VM "{vm.name}" is gone: deploy again.'
     if seen.power is Power.OFF:
-        return f'Its VM "{vm.name}" is switched off: see why, then deploy again with --fix.'
+        return f'Its VM "{vm.name}" is switched off: see why, then deploy again.'
     where = f" on {seen.place}" if seen.place else ""
     guest = f"; {seen.guest}" if seen.guest else ""
     return (
         f'Its VM "{vm.name}" runs{where}{guest}. Look at its console: whether it booted, has the address of its '
-        "manifest, and reaches the director's address for agents (`director doctor` tells which). Then deploy again "
-        "with --fix."
+        "manifest, and reaches the director's address for agents (`director doctor` tells which). Then deploy again: "
+        "it is waited for once more, and made anew if its stemcell or VM type has changed."
     )

@@ -50,12 +50,15 @@ class VmRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskRequest:
+    """``is_again``: an earlier attempt may have made it, perhaps in another place than ``where`` now says."""
+
     name: DiskName
     deployment: DeploymentName
     size_mb: int
     cloud_properties: Tree = field(default_factory=dict)
     vm: VmCid | None = None
     where: Tree = field(default_factory=dict)
+    is_again: bool = False
 
 
 def _nobody_listens(percent: int) -> None:

@@ -16,12 +16,13 @@ PROGRAM = Path(__file__).parents[1] / "support/testcpi.py"
 class CpiWorld:
     """``lines`` are what the adapter logged. ``open`` gives another adapter on the same memory, as a restart does."""
 
-    def __init__(self, directory, *, api=2, has_agent=False):
+    def __init__(self, directory, *, api=2, has_agent=False, formats="local"):
         self.state = directory / "cpi-state"
         self.memory = directory / "director/cpi"
         self.lines = []
         self.program = directory / "cpi"
         words = [sys.executable, str(PROGRAM), "--state", str(self.state), "--api", str(api)]
+        words += ["--formats", formats]
         words += ["--agent"] if has_agent else []
         path = f"PYTHONPATH={shlex.quote(str(PROGRAM.parents[2]))} " if has_agent else ""
         self.program.write_text(f"#!/bin/sh\n{path}exec {shlex.join(words)}\n")

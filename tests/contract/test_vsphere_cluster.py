@@ -101,6 +101,14 @@ async def test_vms_that_join_at_once_share_a_change(cluster: Cluster) -> None:
     assert cluster.changes() - before <= 2
 
 
+async def test_a_vm_that_leaves_takes_its_drs_override_along(cluster: Cluster) -> None:
+    a, b = cluster.vms["a"], cluster.vms["b"]
+    for vm in (a, b):
+        await Rules(cluster.session, prefix=OURS).join(cluster.moid, Membership(vm=vm, is_drs_off=True))
+    await Rules(cluster.session, prefix=OURS).leave(cluster.moid, [a])
+    assert (await cluster.rules()).drs_off == frozenset((b,))
+
+
 async def test_one_that_cannot_join_does_not_hinder_the_others(cluster: Cluster) -> None:
     rules = Rules(cluster.session, prefix=OURS)
     wishes = [Membership(vm=vm, apart=("web",)) for vm in cluster.vms.values()]

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from typing import TypeAlias
@@ -160,6 +160,19 @@ async def test_two_disks_at_once_take_two_units(world: World) -> None:
     assert await world.disks.attached() == {world.vm: (ONE, TWO)}
     assert await world.disks.detach_all(world.vm) == (ONE, TWO)
     assert await world.disks.attached() == {}
+
+
+async def test_a_disk_that_an_earlier_attempt_made_on_another_datastore_is_adopted_there(world: World) -> None:
+    await world.disks.create(wish(datastore="LocalDS_1"))
+    again = world.another_director()
+    assert await again.create(replace(wish(datastore="LocalDS_0"), is_again=True)) == ONE
+    place = await again.place(ONE)
+    assert place is not None
+    assert place.path == world.file("LocalDS_1")
+    await again.delete(ONE)
+    assert await world.another_director("LocalDS").place(ONE) is None, "there was only one"
+    await again.create(replace(wish(datastore="LocalDS_0"), is_again=True))
+    assert await again.place(ONE) is not None, "made, when the earlier attempt had not come so far"
 
 
 async def test_a_disk_of_another_vm_is_refused_by_that_vms_name(world: World) -> None:

@@ -42,8 +42,11 @@ def write_infrastructure(state_dir: Path, center: Vcsim | Proxy, **more: Tree) -
     file.write_text(json.dumps({"type": "vsphere", "name": "simulated", "properties": properties_of(center, **more)}))
 
 
-def write_stemcell(file: Path, *, version: str = "1") -> Path:
-    """A stemcell of the operating system ``local``: its guests are this machine's (tests/support/hypervisor.py)."""
+def write_stemcell(file: Path, *, version: str = "1", install: str = "baked") -> Path:
+    """A stemcell of the operating system ``local``: its guests are this machine's (tests/support/hypervisor.py).
+
+    ``install`` is how the agent gets onto its VMs.
+    """
     with tempfile.TemporaryDirectory() as directory:
         image = tiny_image(Path(directory)).read_bytes()
     manifest = {
@@ -61,7 +64,7 @@ def write_stemcell(file: Path, *, version: str = "1") -> Path:
             "os_type": "linux",
             "architecture": "x86_64",
             "root_device_name": "/dev/sda1",
-            "agent": {"install": "baked"},
+            "agent": {"install": install},
         },
     }
     with tarfile.open(file, "w:gz") as archive:

@@ -51,10 +51,9 @@ class Agent:
 
     async def run(self) -> None:
         while True:
-            try:
+            with contextlib.suppress(grpc.aio.AioRpcError):  # the director is gone, or will not have it yet
                 await self._session()
-            except grpc.aio.AioRpcError:  # the director is gone, or will not have it yet
-                await asyncio.sleep(AGAIN_S)
+            await asyncio.sleep(AGAIN_S)
 
     async def _session(self) -> None:
         if self.credentials is None:
@@ -132,9 +131,8 @@ class Swarm:
     def told(self, moid: str, is_on: bool, ticket: Ticket | None) -> None:
         agent = self.agents.get(moid)
         is_new = ticket is not None and (agent is None or (agent.credentials is None and agent.ticket != ticket))
-        if not is_on or is_new:
-            if moid in self.running:
-                self.running.pop(moid).cancel()
+        if (not is_on or is_new) and moid in self.running:
+            self.running.pop(moid).cancel()
         if is_new:
             assert ticket is not None
             self.agents[moid] = Agent(ticket)
@@ -178,13 +176,14 @@ def watch(host: str, port: int, user: str, password: str, tally: Path, told: Tol
 
 
 def moid_of(managed: Any) -> str:
-    return str(managed._moId)  # noqa: SLF001  (pyVmomi has no public name for it)
+    return str(managed._moId)
 
 
 def enrolment_in(vm: Mapping[str, Any]) -> Ticket | None:
     if vm.get("runtime.powerState") != "poweredOn":
         return None
-    return read_enrolment({option.key: str(option.value) for option in vm.get("config.extraConfig") or ()})
+    ticket = read_enrolment({option.key: str(option.value) for option in vm.get("config.extraConfig") or ()})
+    return ticket if ticket and ticket["enrol_targets"] else None
 
 
 @contextlib.contextmanager

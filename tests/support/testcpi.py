@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
@@ -140,7 +141,13 @@ class State:
     def create_disk(self, size, cloud_properties, vm_cid):
         cid = self.next_cid("disks", "disk")
         self.write("disks", cid, {"size": size, "cloud_properties": cloud_properties, "vm_locality": vm_cid})
+        if self.options.agent:
+            self.content_of(cid).mkdir()
         return cid
+
+    def content_of(self, cid):
+        """A disk that an agent mounts is a directory."""
+        return self.root / "disks" / f"{cid}.content"
 
     def disk(self, cid):
         disk = self.read("disks", cid)
@@ -151,6 +158,7 @@ class State:
     def delete_disk(self, cid):
         self.disk(cid)
         (self.root / "disks" / f"{cid}.json").unlink()
+        shutil.rmtree(self.content_of(cid), ignore_errors=True)
 
     def has_disk(self, cid):
         return self.read("disks", cid) is not None
@@ -160,7 +168,8 @@ class State:
         if disk_cid in vm["disks"]:
             raise CpiError("Bosh::Clouds::CloudError", f"{disk_cid} is attached already")
         self.write("vms", vm_cid, {**vm, "disks": [*vm["disks"], disk_cid]})
-        return None if self.options.api == 1 else {"path": f"/run/disks/{disk_cid}"}
+        path = self.content_of(disk_cid) if self.options.agent else f"/run/disks/{disk_cid}"
+        return None if self.options.api == 1 else {"path": str(path)}
 
     def detach_disk(self, vm_cid, disk_cid):
         vm = self.vm(vm_cid)
@@ -176,7 +185,7 @@ class State:
 
 
 METHODS = {name for name in vars(State) if not name.startswith("_")} - {
-    "read", "write", "next_cid", "start", "vm", "disk"
+    "read", "write", "next_cid", "start", "vm", "disk", "content_of"
 }  # fmt: skip
 
 

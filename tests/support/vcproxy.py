@@ -47,6 +47,7 @@ class _Rule:
     seconds: float
     fault: str
     message: str
+    fields: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,9 +114,18 @@ class Proxy:
     def delay(self, method: str, seconds: float, *, times: int = 1, skip: int = 0) -> None:
         self._add(method, Do.DELAY, times, skip, seconds=seconds)
 
-    def fault(self, method: str, fault: str, message: str = "", *, times: int = 1, skip: int = 0) -> None:
-        """The call is not carried out but answered with a fault: ``HostCommunication``, ``NoPermission``…"""
-        self._add(method, Do.FAULT, times, skip, fault=fault, message=message)
+    def fault(
+        self, method: str, fault: str, message: str = "", *, fields: str = "", times: int = 1, skip: int = 0
+    ) -> None:
+        """The call is not carried out but answered with a fault: ``HostCommunication``, ``NoPermission``…
+
+        ``fields`` are the fault's own, as XML.
+        """
+        self._add(method, Do.FAULT, times, skip, fault=fault, message=message, fields=fields)
+
+    def forget(self) -> None:
+        """Nothing goes wrong any more."""
+        self._rules.clear()
 
     def expire_sessions(self) -> None:
         """All who are logged in now are not any more: calls in flight end in NotAuthenticated, too."""
@@ -128,12 +138,9 @@ class Proxy:
     def come_back(self) -> None:
         self._is_gone = False
 
-    def _add(
-        self, method: str, do: Do, times: int, skip: int, *, seconds: float = 0, fault: str = "", message: str = ""
-    ) -> None:
-        self._rules.append(
-            _Rule(method=method, do=do, times=times, skip=skip, seconds=seconds, fault=fault, message=message)
-        )
+    def _add(self, method: str, do: Do, times: int, skip: int, *, seconds: float = 0, **texts: str) -> None:
+        words = {"fault": "", "message": "", "fields": "", **texts}
+        self._rules.append(_Rule(method=method, do=do, times=times, skip=skip, seconds=seconds, **words))
 
     def _match(self, method: str) -> _Rule | None:
         for rule in self._rules:
@@ -203,7 +210,7 @@ class Proxy:
                 return None
             case Do.FAULT:
                 assert rule is not None
-                return soap_fault(rule.fault, rule.message)
+                return soap_fault(rule.fault, rule.message, rule.fields)
             case Do.DELAY:
                 assert rule is not None
                 await asyncio.sleep(rule.seconds)
@@ -255,7 +262,7 @@ def _session_of(cookie: str) -> str:
     return found[1] if found else ""
 
 
-def soap_fault(fault: str, message: str) -> Message:
+def soap_fault(fault: str, message: str, fields: str = "") -> Message:
     """vCenter's answer to a call that it refuses."""
     words = escape(message or fault)
     envelope = (
@@ -263,7 +270,7 @@ def soap_fault(fault: str, message: str) -> Message:
         'xmlns:soapenv="http://schemas.xmlsoap.org/soap/envelope/" '
         'xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"><soapenv:Body><soapenv:Fault>'
         f"<faultcode>ServerFaultCode</faultcode><faultstring>{words}</faultstring>"
-        f'<detail><{fault}Fault xmlns="urn:vim25" xsi:type="{fault}"></{fault}Fault></detail>'
+        f'<detail><{fault}Fault xmlns="urn:vim25" xsi:type="{fault}">{fields}</{fault}Fault></detail>'
         "</soapenv:Fault></soapenv:Body></soapenv:Envelope>"
     )
     return Message(

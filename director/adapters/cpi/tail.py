@@ -8,6 +8,8 @@ import ctypes
 import os
 import struct
 from collections.abc import Callable
+from contextvars import copy_context
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -33,9 +35,10 @@ class Watch:
         self._told: dict[str, Callable[[], object]] = {}
 
     def follow(self, name: str, told: Callable[[], object]) -> None:
+        """``told`` is called in the context of now: whose log it writes to is the follower's, not the first one's."""
         if self._handle is None:
             self._open()
-        self._told[name] = told
+        self._told[name] = partial(copy_context().run, told)
 
     def leave(self, name: str) -> None:
         self._told.pop(name, None)

@@ -1,14 +1,17 @@
 """The agent's way onto a VM whose template has neither agent nor cloud-init: by SSH, once vCenter sees its address."""
 
 import ipaddress
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
 from director.adapters.vsphere.enrol import enrolment_text
+from director.adapters.vsphere.faults import Fault
+from director.adapters.vsphere.seen import guest_of
 from director.adapters.vsphere.ssh import access_for, install
 from director.adapters.vsphere.watch import WatchedVm
 from director.model.tree import Tree
+from director.ports.failure import InfrastructureFailure
 from director.ports.infrastructure import VmRequest
 
 ADDRESS_S: Final = 600.0
@@ -16,6 +19,9 @@ ADDRESS_S: Final = 600.0
 
 class Watching(Protocol):
     """What ``watch.Watch`` does."""
+
+    @property
+    def vms(self) -> Mapping[str, WatchedVm]: ...
 
     async def await_vm(self, moid: str, is_so: Callable[[WatchedVm], bool], timeout_s: float) -> WatchedVm: ...
 
@@ -29,9 +35,23 @@ async def bring_agent(
     """
     access = access_for(agent_install, request.shape.stemcell_name)
     file = await bundle()
-    vm = await watch.await_vm(moid, lambda seen: bool(reachable(seen.addresses)), ADDRESS_S)
+    try:
+        vm = await watch.await_vm(moid, lambda seen: bool(reachable(seen.addresses)), ADDRESS_S)
+    except Fault as fault:
+        seen = watch.vms.get(moid)
+        if seen is None or not isinstance(fault.__cause__, TimeoutError):
+            raise
+        raise InfrastructureFailure(_without_address(request, seen)) from fault
     host = first_choice(reachable(vm.addresses), request)
     await install(host, access, file, enrolment_text(request))
+
+
+def _without_address(request: VmRequest, seen: WatchedVm) -> str:
+    return (
+        f'VM "{request.name}" has shown no address that can be reached for {ADDRESS_S:.0f} s, so its agent cannot be '
+        f"brought by SSH; {guest_of(seen)}. Its template must have VMware Tools (open-vm-tools) and get an address by "
+        "itself: look at the VM's console, then deploy again."
+    )
 
 
 def reachable(addresses: Sequence[str]) -> tuple[str, ...]:

@@ -51,11 +51,11 @@ class VmProperties:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DiskProperties:
-    """``file_name`` replaces the disk's name in its path. ``kind`` None: the settings' default."""
+    """``kind`` None: the settings' default. ``storage_policy`` is ours: BOSH's disk types have none."""
 
     kind: DiskKind | None = None
     datastores: StoreChoice | None = None
-    file_name: str | None = None
+    storage_policy: str | None = None
 
 
 def read_vm_properties(tree: Tree, where: str, problems: list[Problem]) -> VmProperties:
@@ -96,10 +96,14 @@ def read_disk_properties(tree: Tree, where: str, problems: list[Problem]) -> Dis
     found = DiskProperties(
         kind=fields.one_of("type", DiskKind, DiskKind.PREALLOCATED) if fields.has("type") else None,
         datastores=read_stores(fields),
-        file_name=fields.text("name") or None,
+        storage_policy=_policy(fields),
     )
-    if found.file_name and ("/" in found.file_name or found.file_name.startswith(".")):
-        fields.wrong("name", "a file name without folder")
+    fields.refuse(
+        "name",
+        "is not used: a disk's file has the director's name for it, by which it is found again",
+        "remove it.",
+        severity=Severity.WARNING,
+    )
     fields.close(severity=Severity.WARNING)
     return found
 

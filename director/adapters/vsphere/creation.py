@@ -122,7 +122,8 @@ class Creation:
         return guestinfo_of(_with_hint(request, replica), install=replica.install, bundle=offer)
 
     def _identity(self, wish: _Wish) -> Identity:
-        return identity_of(wish.request, cluster="" if wish.membership.is_empty else wish.where.cluster)
+        cluster = "" if wish.membership.is_empty else wish.where.cluster
+        return identity_of(wish.request, cluster=cluster, moves=wish.where.moves)
 
     def _clone(self, wish: _Wish) -> Clone:
         name = wish.request.name

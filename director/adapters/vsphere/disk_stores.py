@@ -27,7 +27,9 @@ SEARCH_S: Final = 600.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Store:
-    """``is_persistent``: the settings' pattern for persistent disks takes it."""
+    """``is_persistent``: the settings' pattern for persistent disks takes it. In maintenance it can be searched, but
+    takes no new disk.
+    """
 
     moid: str
     name: str
@@ -35,6 +37,7 @@ class Store:
     free_mb: int
     is_accessible: bool
     is_persistent: bool
+    is_in_maintenance: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +90,12 @@ class Stores:
                 self._read_at = began
         return self._known
 
+    async def usable(self, *, is_fresh: bool) -> tuple[Store, ...]:
+        """Those of ``all`` that disks may be moved to."""
+        return tuple(
+            one for one in await self.all(is_fresh=is_fresh) if one.is_accessible and not one.is_in_maintenance
+        )
+
     async def get(self, name_or_moid: str) -> Store:
         """Raises InfrastructureFailure when the datacenter has no such datastore."""
         for is_fresh in (False, True):
@@ -137,7 +146,7 @@ class Stores:
         seen = await self._session.read(
             "read datastores",
             vim.Datastore,
-            ("name", "browser", "parent", "summary.accessible", "summary.freeSpace"),
+            ("name", "browser", "parent", "summary.accessible", "summary.freeSpace", "summary.maintenanceMode"),
             under=datacenter,
         )
         pod_names = {moid: str(pod["name"]) for moid, pod in pods.items()}
@@ -161,6 +170,7 @@ def _store(moid: str, seen: Mapping[str, Any], pattern: StorePattern, pods: Mapp
         browser=seen["browser"],
         free_mb=int(seen.get("summary.freeSpace") or 0) >> 20,
         is_accessible=bool(seen.get("summary.accessible")),
+        is_in_maintenance=seen.get("summary.maintenanceMode") not in {None, "normal"},
         is_persistent=matches(pattern, name, pods.get(parent._moId) if parent is not None else None),  # noqa: SLF001  the only name pyVmomi has for it
     )
 

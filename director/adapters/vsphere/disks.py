@@ -52,7 +52,12 @@ class Disks:
         self._busy: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def create(self, request: DiskRequest, *, policy: str | None = None) -> DiskCid:
-        """On the datastore of ``request.where``. ``policy`` is a storage profile's id."""
+        """On the datastore of ``request.where``; where it lies, if an earlier attempt made it by another plan.
+
+        ``policy`` is a storage profile's id.
+        """
+        if request.is_again and await self.place(request.name) is not None:
+            return DiskCid(request.name)
         kind = str(request.cloud_properties.get("type") or self._default_kind.value)
         known = sorted(one.value for one in DiskKind)
         if kind not in known:
@@ -64,8 +69,12 @@ class Disks:
         return DiskCid(disk.name)
 
     async def find(self, name: DiskName) -> SeenDisk | None:
-        place = (await self._holders.places()).get(name) or _free_place(await self._files_of(name))
+        place = await self.place(name)
         return None if place is None else self._seen(place)
+
+    async def place(self, name: DiskName) -> DiskPlace | None:
+        """Wherever it lies, also on datastores that the pattern does not take (any more)."""
+        return (await self._holders.places()).get(name) or _free_place(await self._files_of(name))
 
     async def find_all(self, deployment: DeploymentName | None = None) -> Mapping[DiskName, SeenDisk]:
         """Free ones on the datastores for persistent disks; attached ones wherever they are."""
@@ -83,15 +92,17 @@ class Disks:
         """The disks of each VM of ours that has any, by moid. Asks only about VMs that changed since the last time."""
         return await self._holders.attached()
 
-    async def attach(self, vm: str, name: DiskName) -> Tree:
-        """Moves the disk first when the VM's host does not reach its datastore. Returns ``{"id": uuid}``."""
+    async def attach(self, vm: str, name: DiskName, *, planned: str | None = None) -> Tree:
+        """Moves the disk first when the VM cannot have it where it lies: to datastore ``planned`` (a moid), or, if the
+        VM came where that is not reached either, to the one with most room. Returns ``{"id": uuid}``.
+        """
         await self._let_go(name, "attaching", besides=vm)
         async with self._alone(vm):
             here, seen = await self._holders.now(vm, ("datastore", "runtime.host"))
             if name in here.held:
                 return {"id": here.held[name].uuid}
             lying, uuid = await self._free_file(name)
-            path = await self._within_reach(lying, seen)
+            path = await self._within_reach(lying, seen, planned)
             if path != lying:
                 # A disk that went to another datastore may have become another one to the guest.
                 uuid = await self._uuid(name, path)
@@ -156,7 +167,7 @@ class Disks:
             await self._files.delete(found.path)
 
     async def _detach(self, vm: str, names: frozenset[DiskName] | None) -> tuple[DiskName, ...]:
-        here, _ = await self._holders.now(vm)
+        here = await self._holders.held_now(vm)
         held = [one for name, one in sorted(here.held.items()) if names is None or name in names]
         if held:
             await self._unplug(vm, held, here)
@@ -208,8 +219,9 @@ class Disks:
         place = _free_place(await self._files_of(name))
         if place is None:
             raise InfrastructureFailure(
-                f'Disk "{name}" is on no datastore of the datacenter and on no VM of this director. If it was moved by '
-                "hand, move it back; if it is lost, tell the director so (cloud check)."
+                f'Disk "{name}" is on no datastore of the datacenter and on no VM of this director. If it was moved or '
+                "renamed by hand, put it back under its name; if it is lost, restore it from a backup: its data is "
+                "nowhere else."
             )
         path = place.path
         if place.disk.is_moving:
@@ -225,23 +237,24 @@ class Disks:
         others = [one for one in stores if one not in likely and one.is_accessible]
         return await self._stores.search(likely, name=name) or await self._stores.search(others, name=name)
 
-    async def _within_reach(self, path: FilePath, seen: Mapping[str, Any]) -> FilePath:
-        """Where the VM's host reaches the disk: there already, or the datastore for disks with most room."""
+    async def _within_reach(self, path: FilePath, seen: Mapping[str, Any], planned: str | None) -> FilePath:
+        """Where the disk is usable for the VM's host: there already, or moved. Asks nothing of a VM beside the disk."""
         store = await self._stores.get(path.store)
-        if store.moid in {_moid(one) for one in seen.get("datastore") or ()}:
+        if planned is None and store.moid in {_moid(one) for one in seen.get("datastore") or ()}:
             return path
         host = seen.get("runtime.host")
         if host is None:
             raise InfrastructureFailure(f'"{path}" cannot be attached: the VM is gone, or on no host.')
         read = await self._session.read("read the datastores of the VM's host", vim.HostSystem, ("datastore",), [host])
         reached = {_moid(one) for one in read[_moid(host)].get("datastore") or ()}
-        if store.moid in reached:
+        usable = {one.moid: one for one in await self._stores.usable(is_fresh=planned is not None)}
+        if store.moid in reached and (planned is None or store.moid in usable):
             return path
-        return await self._carry(self._disk_at(path), path, await self._roomiest(reached, path))
+        target = usable[planned] if planned in reached and planned in usable else await self._roomiest(reached, path)
+        return await self._carry(self._disk_at(path), path, target)
 
     async def _roomiest(self, reached: Iterable[str], path: FilePath) -> Store:
-        stores = await self._stores.all(is_fresh=True)
-        fit = [one for one in stores if one.moid in reached and one.is_persistent and one.is_accessible]
+        fit = [one for one in await self._stores.usable(is_fresh=True) if one.moid in reached and one.is_persistent]
         if not fit:
             raise InfrastructureFailure(
                 f'The VM\'s host does not reach datastore "{path.store}" of "{path}", nor any other for persistent '

@@ -34,6 +34,11 @@ class Fault(InfrastructureFailure):
         self.is_reply_lost = is_reply_lost
         self.status = status
 
+    def given_up(self) -> "Fault":
+        """The same, after as many tries as the budget has: whoever asked need not try again, unless to find out."""
+        retry = self.retry if self.is_reply_lost else Retry.NEVER
+        return Fault(str(self), fault=self.fault, is_reply_lost=self.is_reply_lost, status=self.status, retry=retry)
+
     def is_a(self, *kinds: type) -> bool:
         """Whether vCenter's own fault is of one of these classes."""
         return isinstance(self.fault, kinds)
@@ -56,8 +61,8 @@ ADVICE: Final[Mapping[type, Advice]] = {
         do="Correct user and password in the infrastructure's properties",
     ),
     vim.fault.NoPermission: Advice(
-        says="the director's account lacks the privilege {privilegeId}",
-        do="Give the director's account the privilege {privilegeId} there (director doctor lists all it needs)",
+        says="the director's account lacks the privilege {privilegeId} on {object}",
+        do="Give the director's account the privilege {privilegeId} on {object} (`director doctor` lists all it lacks)",
     ),
     vim.fault.NotAuthenticated: Advice(
         says="the session has ended", do="The director logs in again by itself; try again", retry=Retry.SOON
@@ -92,7 +97,8 @@ ADVICE: Final[Mapping[type, Advice]] = {
         says="the file {file} exists already", do="Move or remove {file} if nothing uses it"
     ),
     vim.fault.FileNotFound: Advice(
-        says="the file {file} does not exist", do="Somebody moved or removed it: director cloud-check offers repairs"
+        says="the file {file} does not exist",
+        do="Somebody moved or removed it; `director drift` shows what else differs from the record",
     ),
     vim.fault.FileLocked: Advice(
         says="the file {file} is in use by another VM or host",
@@ -179,7 +185,7 @@ def lost(what: str, host: str, error: OSError | HTTPException, *, is_sent: bool)
         )
         return Fault(f"{words}; doing it again finds out.", is_reply_lost=True, retry=Retry.SOON)
     words = f"{what}: vCenter {host} cannot be reached ({reason}). Check its address, the network and its service"
-    return Fault(f"{words}; the task goes on where it stopped once it is back.", retry=Retry.SOON)
+    return Fault(f"{words}; once it is back, the same again goes on where this stopped.", retry=Retry.SOON)
 
 
 def unreadable(what: str, host: str, error: Exception) -> Fault:
@@ -204,6 +210,10 @@ def _words(fault: Exception, advice: Advice) -> str:
     return "; ".join([*dict.fromkeys(parts)]) or name
 
 
+_UNSAID: Final = {"privilegeId": "that it needs", "object": "that object"}
+"""What stands for a field that vCenter leaves out, where the usual word would break the sentence."""
+
+
 class _Fields(dict[str, str]):
     def __init__(self, fault: Exception) -> None:
         super().__init__()
@@ -211,7 +221,7 @@ class _Fields(dict[str, str]):
 
     def __missing__(self, name: str) -> str:
         value = getattr(self._fault, name, None)
-        return str(getattr(value, "_moId", value) or f"(no {name} given)")
+        return str(getattr(value, "_moId", value) or _UNSAID.get(name, "(unnamed)"))
 
 
 def _fill(text: str, fault: Exception) -> str:

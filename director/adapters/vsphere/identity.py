@@ -5,10 +5,11 @@ is written for programs into ``director.*`` of the extra configuration, and for 
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from uuid import UUID, uuid5
 
+from director.adapters.vsphere.macs import macs_of
 from director.model.tree import Tree
 from director.ports.infrastructure import VmRequest
 
@@ -17,28 +18,40 @@ INSTANCE: Final = "director.instance"
 LABEL: Final = "director.label"
 CLUSTER: Final = "director.cluster"
 """The cluster that has rules or groups with this VM in them; written only when it has."""
+MACS: Final = "director.macs"
+MOVES: Final = "director.moves"
+"""What the plan knew and a later step needs: ``disk=datastore`` each."""
+
+NOTHING_MOVES: Final[Mapping[str, str]] = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Identity:
-    """Empty is what a VM does not carry. ``label`` is its instance's ``group/index``, ``cluster`` a moid."""
+    """Empty is what a VM does not carry. ``label`` is its instance's ``group/index``, ``cluster`` a moid.
+
+    ``moves`` has the disks that the plan moves for this VM, by name, with the moid of the datastore each goes to.
+    """
 
     deployment: str = ""
     instance: str = ""
     label: str = ""
     cluster: str = ""
+    macs: tuple[str, ...] = ()
+    moves: Mapping[str, str] = field(default_factory=dict)
 
 
 def instance_uuid(director_uuid: str, name: str) -> str:
     return str(uuid5(UUID(director_uuid), f"vm:{name}"))
 
 
-def identity_of(request: VmRequest, *, cluster: str) -> Identity:
+def identity_of(request: VmRequest, *, cluster: str, moves: Mapping[str, str] = NOTHING_MOVES) -> Identity:
     return Identity(
         deployment=request.deployment,
         instance=request.instance,
         label=str(request.tags.get("name", "")),
         cluster=cluster,
+        macs=tuple(macs_of(request.name, request.shape.networks, request.where).values()),
+        moves=moves,
     )
 
 
@@ -48,6 +61,8 @@ def to_extra_config(identity: Identity) -> Mapping[str, str]:
         INSTANCE: identity.instance,
         LABEL: identity.label,
         CLUSTER: identity.cluster,
+        MACS: " ".join(identity.macs),
+        MOVES: " ".join(f"{disk}={store}" for disk, store in sorted(identity.moves.items())),
     }
     return {key: value for key, value in every.items() if value}
 
@@ -60,6 +75,8 @@ def read_identity(options: Iterable[Any]) -> Identity:
         instance=found.get(INSTANCE, ""),
         label=found.get(LABEL, ""),
         cluster=found.get(CLUSTER, ""),
+        macs=tuple(found.get(MACS, "").split()),
+        moves={disk: store for disk, _, store in (one.partition("=") for one in found.get(MOVES, "").split())},
     )
 
 

@@ -7,6 +7,7 @@ call that needs it, so a director starts without one.
 from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
+from director.adapters.vsphere.cloud import read_disk_properties
 from director.adapters.vsphere.creation import Creation
 from director.adapters.vsphere.disk_paths import DiskHome
 from director.adapters.vsphere.disk_stores import Stores
@@ -172,7 +173,9 @@ class VsphereInfrastructure:
 
     async def create_disk(self, request: DiskRequest) -> DiskCid:
         await self.session.open()
-        return await self._disks.create(request)
+        policy = read_disk_properties(request.cloud_properties, f'disk "{request.name}"', []).storage_policy
+        profile = await self._joining.policy_id(policy) if policy else None
+        return await self._disks.create(request, policy=profile)
 
     async def delete_disk(self, cid: DiskCid) -> None:
         await self._watched()
@@ -196,7 +199,8 @@ class VsphereInfrastructure:
             there = await self._vms.known_or_found(vm)
             if there is None:
                 raise InfrastructureFailure(f'VM "{vm}" does not exist, so disk "{disk}" cannot be attached to it.')
-            return await self._disks.attach(there.moid, DiskName(disk))
+            identity = (await self._known.identities([there.moid]))[there.moid]
+            return await self._disks.attach(there.moid, DiskName(disk), planned=identity.moves.get(disk))
 
     async def detach_disk(self, vm: VmCid, disk: DiskCid) -> None:
         await self.session.open()

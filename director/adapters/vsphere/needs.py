@@ -101,6 +101,8 @@ class Needs:
     def __init__(self, inventory: Inventory, settings: Settings, facts: Facts) -> None:
         self.problems: list[Problem] = []
         self._inventory, self._settings, self._facts = inventory, settings, facts
+        # Datastores are read of the clusters found: where there are none, that is the one mistake to be told.
+        self._about_stores: list[Problem] = self.problems if inventory.clusters else []
         self._persistent: Reach | None = None
         self._ephemeral: Reach | None = None
 
@@ -123,9 +125,11 @@ class Needs:
 
     def of_disk(self, wish: DiskWish, where: str) -> DiskNeed:
         properties = read_disk_properties(wish.cloud_properties, where, self.problems)
-        if properties.datastores:
-            asked = f"{where}: its disk type"
-            stores = Reach(find_stores(properties.datastores, self._inventory, asked, self.problems))
+        asked = f"{where}: its disk type"
+        if properties.storage_policy:
+            stores = Reach(self._compatible(properties.storage_policy, asked))
+        elif properties.datastores:
+            stores = Reach(find_stores(properties.datastores, self._inventory, asked, self._about_stores))
         else:
             stores = self._persistent_stores()
         return DiskNeed(name=wish.name, size_mb=wish.size_mb, stores=stores, wish=wish)
@@ -164,16 +168,16 @@ class Needs:
         if policy:
             return Reach(self._compatible(policy, where))
         if properties.datastores:
-            return Reach(find_stores(properties.datastores, self._inventory, where, self.problems))
+            return Reach(find_stores(properties.datastores, self._inventory, where, self._about_stores))
         if self._ephemeral is None:
             pattern = self._settings.datacenter.ephemeral
-            self._ephemeral = Reach(match_stores(pattern, self._inventory, "ephemeral", self.problems))
+            self._ephemeral = Reach(match_stores(pattern, self._inventory, "ephemeral", self._about_stores))
         return self._ephemeral
 
     def _persistent_stores(self) -> Reach:
         if self._persistent is None:
             pattern = self._settings.datacenter.persistent
-            self._persistent = Reach(match_stores(pattern, self._inventory, "persistent", self.problems))
+            self._persistent = Reach(match_stores(pattern, self._inventory, "persistent", self._about_stores))
         return self._persistent
 
     def _compatible(self, policy: str, where: str) -> tuple[Datastore, ...]:
@@ -187,7 +191,7 @@ class Needs:
             )
             return ()
         found = tuple(store for store in self._inventory.datastores if store.moid in moids)
-        if not found:
+        if not found and self._inventory.clusters:
             self._say(
                 "policy-without-datastore",
                 "No datastore meets the storage policy",

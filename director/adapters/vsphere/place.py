@@ -7,9 +7,10 @@ fit that way, the fullest places that still fit are tried instead of the empties
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Final
 
-from director.adapters.vsphere.cloud import read_network_name, read_vm_properties
+from director.adapters.vsphere.cloud import read_disk_properties, read_network_name, read_vm_properties
 from director.adapters.vsphere.facts import Facts
 from director.adapters.vsphere.fit import HEADROOM_MB, Fit, Lack, Style, fit, gb
 from director.adapters.vsphere.ledger import Ledger
@@ -43,9 +44,10 @@ def asked_of(vms: Sequence[VmWish], disks: Sequence[DiskWish], settings: Setting
     )
 
 
-def policies_of(vms: Sequence[VmWish], settings: Settings) -> frozenset[str]:
+def policies_of(vms: Sequence[VmWish], disks: Sequence[DiskWish], settings: Settings) -> frozenset[str]:
     """Names of the storage policies these wishes ask for."""
     found = {policy_of(read_vm_properties(wish.shape.cloud_properties, "", []), settings) for wish in vms}
+    found |= {read_disk_properties(wish.cloud_properties, "", []).storage_policy for wish in disks}
     return frozenset(policy for policy in found if policy)
 
 
@@ -56,10 +58,7 @@ def place(
     settings: Settings,
     facts: Facts = _NOTHING,
 ) -> Placements:
-    """The same answer for the same wishes in any order. Each ``where`` is a ``VmWhere`` or ``DiskWhere`` as a tree.
-
-    Warnings are left out: a placement's problems are what stops a plan.
-    """
+    """The same answer for the same wishes in any order. Each ``where`` is a ``VmWhere`` or ``DiskWhere`` as a tree."""
     if inventory.datacenter is None:
         return Placements(problems=(no_datacenter(settings.datacenter.name, inventory.datacenters),))
     needs = Needs(inventory, settings, facts)
@@ -69,11 +68,20 @@ def place(
     problems = {problem for problem in needs.problems if problem.severity is Severity.ERROR}
     if problems:
         return Placements(problems=_sorted(problems))
-    leaving = _leaving(vms, facts)
-    spread = _Pass(inventory, facts, leaving, Style.SPREAD).run(wanted, lone)
+    return replace(_fitted(inventory, facts, _leaving(vms, facts), wanted, lone), warnings=_sorted(set(needs.problems)))
+
+
+def _fitted(
+    inventory: Inventory,
+    facts: Facts,
+    leaving: frozenset[VmName],
+    vms: Sequence[VmNeed],
+    disks: Sequence[DiskNeed],
+) -> Placements:
+    spread = _Pass(inventory, facts, leaving, Style.SPREAD).run(vms, disks)
     if not spread.problems:
         return spread
-    packed = _Pass(inventory, facts, leaving, Style.PACK).run(wanted, lone)
+    packed = _Pass(inventory, facts, leaving, Style.PACK).run(vms, disks)
     return spread if packed.problems else packed
 
 

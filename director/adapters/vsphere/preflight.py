@@ -6,7 +6,7 @@ from pyVmomi import vim
 
 from director.adapters.vsphere.inventory import read_inventory
 from director.adapters.vsphere.match import match_stores
-from director.adapters.vsphere.privileges import ON_DATACENTER, ON_ROOT, missing_privileges
+from director.adapters.vsphere.privileges import FOR_ATTRIBUTES, ON_DATACENTER, ON_ROOT, missing_privileges
 from director.adapters.vsphere.session import Session
 from director.adapters.vsphere.settings import Settings, StorePattern
 from director.adapters.vsphere.site import Asked, Inventory
@@ -25,8 +25,9 @@ async def diagnose(session: Session, settings: Settings) -> Sequence[Finding]:
         reached = Finding(subject=subject, is_well=True, detail=f"{about.fullName}, logged in as {settings.user}.")
         asked = Asked(networks=frozenset(), has_pools=False, has_host_groups=False)
         inventory = await read_inventory(session, settings, asked)
-        findings = [reached, *_inventory(inventory, settings)]
-        findings.append(await _rights(session, "the root folder", session.content.rootFolder, ON_ROOT))
+        findings = [reached, *map(_noted, settings.warnings), *_inventory(inventory, settings)]
+        on_root = (*ON_ROOT, *(FOR_ATTRIBUTES if settings.custom_attributes else ()))
+        findings.append(await _rights(session, "the root folder", session.content.rootFolder, on_root))
         if inventory.datacenter is not None:
             datacenter = session.of(vim.Datacenter, inventory.datacenter)
             name = f"datacenter {settings.datacenter.name}"
@@ -34,6 +35,11 @@ async def diagnose(session: Session, settings: Settings) -> Sequence[Finding]:
     except InfrastructureFailure as failure:
         return [Finding(subject=subject, is_well=False, detail=str(failure), fix="put that right, then ask again.")]
     return findings
+
+
+def _noted(warning: Problem) -> Finding:
+    """Something to know that stops nothing: it counts as well, so what to do stands in its words."""
+    return Finding(subject="settings", is_well=True, detail=f"Warning: {warning}")
 
 
 async def _rights(session: Session, name: str, entity: object, wanted: Sequence[str]) -> Finding:

@@ -31,6 +31,8 @@ ON_DATACENTER: Final = (
     *_of("VirtualMachine.Provisioning", "Clone CloneTemplate DeployTemplate"),
     *_of("VirtualMachine.State", "CreateSnapshot RemoveSnapshot"),
 )
+FOR_ATTRIBUTES: Final = _of("Global", "ManageCustomFields SetCustomField")
+"""On the root folder, with ``custom_attributes`` only."""
 FOR_RULES: Final = ("Host.Inventory.EditCluster",)
 """On the clusters, for DRS rules, groups and overrides only."""
 

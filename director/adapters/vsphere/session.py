@@ -208,8 +208,10 @@ class Session:
                     try:
                         return await self.once(what, do, timeout_s)
                     except Fault as fault:
-                        if pause_s is None or not _may_go_out_again(fault, repeatable=repeatable):
+                        if not _may_go_out_again(fault, repeatable=repeatable):
                             raise
+                        if pause_s is None:
+                            raise fault.given_up() from fault
                         last = fault
                     if last.is_a(vim.fault.NotAuthenticated):
                         await self._enter(login)

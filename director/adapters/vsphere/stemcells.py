@@ -29,6 +29,7 @@ from director.adapters.vsphere.replicas import (
     cid_of,
     name_of,
 )
+from director.adapters.vsphere.scsi import with_scsi
 from director.adapters.vsphere.session import Login, Session
 from director.adapters.vsphere.settings import Settings
 from director.adapters.vsphere.single import SingleFlight
@@ -119,7 +120,9 @@ class Stemcells:
         home = await self._home(-(-image.capacity_bytes // (1 << 20)))
         pool, host = self._session.of(vim.ResourcePool, home.pool), self._session.of(vim.HostSystem, home.host)
         result = await self._import_spec(cid, image, home)
-        _prepare(result.importSpec.configSpec, install, _words(request.properties))
+        config = result.importSpec.configSpec
+        _prepare(config, install, _words(request.properties))
+        config.deviceChange = with_scsi(config.deviceChange, self._settings.default_scsi)
         wish = Import(
             name=cid, image=image, spec=result.importSpec, files=result.fileItem, folder=folder, pool=pool, host=host
         )

@@ -18,7 +18,7 @@ from director.adapters.vsphere.collector import VM_PATHS, moid_of
 from director.adapters.vsphere.faults import Fault
 from director.adapters.vsphere.folders import ensure_folder, find_folder
 from director.adapters.vsphere.identity import instance_uuid
-from director.adapters.vsphere.seen import ON
+from director.adapters.vsphere.seen import ON, TOOLS_RUN
 from director.adapters.vsphere.session import Session
 from director.adapters.vsphere.single import SingleFlight
 from director.adapters.vsphere.watch import WatchedVm
@@ -236,7 +236,7 @@ class Vms:
         if vm.power != ON:
             await self.power_on(vm.name, vm.moid)
             return
-        if vm.tools == "guestToolsRunning":
+        if vm.tools == TOOLS_RUN:
             try:
                 await self._session.call(f'reboot VM "{vm.name}"', it.RebootGuest)
             except Fault as fault:

@@ -90,6 +90,7 @@ class Watch:
         self._is_careful = False
         self._hurry = asyncio.Event()
         self._runner: asyncio.Task[None] | None = None
+        self._trouble: Fault | None = None
         self.waits = 0
 
     @property
@@ -150,6 +151,9 @@ class Watch:
                 return await done
         except TimeoutError as error:
             words = f"{what}: vCenter did not say that it was done within {timeout_s:.0f} s"
+            if self._trouble is not None:
+                why = Fault(f"{words}. {self._trouble}", is_reply_lost=True, retry=self._trouble.retry)
+                raise why from self._trouble
             raise Fault(
                 f"{words}. See its tasks in vCenter; it may still happen.", is_reply_lost=True, retry=Retry.BOUNDED
             ) from error
@@ -172,7 +176,7 @@ class Watch:
             while self._is_wanted:
                 try:
                     await self._round()
-                    failures = 0
+                    failures, self._trouble = 0, None
                 except Fault as fault:
                     failures += 1
                     await self._failed(fault, failures)
@@ -181,7 +185,7 @@ class Watch:
             self._give_up(Fault("The director's watch on vCenter ended; see its log."))
 
     async def _failed(self, fault: Fault, failures: int) -> None:
-        self._collector = None
+        self._collector, self._trouble = None, fault
         self._is_careful = self._is_careful or isinstance(fault.__cause__, Unreadable)
         if failures > TRIES or fault.retry is Retry.NEVER:
             self._give_up(fault)

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from director.adapters.vsphere import bring
+from director.adapters.vsphere.faults import Fault
 from director.adapters.vsphere.watch import WatchedVm
 from director.model.names import AgentId, DeploymentName, InstanceId, StemcellCid, VmName
 from director.model.wanted import VmShape
@@ -40,6 +41,17 @@ class Seen:
         return next(view for view in self._views if is_so(view))
 
 
+class Blind(Seen):
+    """A watch that sees a VM, and no address of it in time."""
+
+    def __init__(self, tools: str) -> None:
+        super().__init__()
+        self.vms = {"vm-1": WatchedVm(moid="vm-1", power="poweredOn", tools=tools)}
+
+    async def await_vm(self, moid, is_so, timeout_s):
+        raise Fault("waiting for VM web-0", is_reply_lost=True) from TimeoutError()
+
+
 async def _bundle() -> Path:
     return Path("bundle.tar.gz")
 
@@ -62,6 +74,17 @@ async def test_the_address_is_one_that_can_be_reached(monkeypatch, addresses: tu
     monkeypatch.setattr(bring, "install", install)
     await bring.bring_agent(Seen((), ("fe80::1", "169.254.0.1", "::1"), addresses), "vm-1", REQUEST, ACCESS, _bundle)
     assert brought == [(host, "p", Path("bundle.tar.gz"), True)]
+
+
+@pytest.mark.parametrize(
+    ("tools", "words"),
+    [("guestToolsNotRunning", "VMware Tools do not run in it"), ("guestToolsRunning", "run, but show no address")],
+)
+async def test_a_vm_without_an_address_is_told_with_what_its_tools_show(tools: str, words: str) -> None:
+    with pytest.raises(InfrastructureFailure, match="has shown no address") as told:
+        await bring.bring_agent(Blind(tools), "vm-1", REQUEST, ACCESS, _bundle)
+    assert words in str(told.value)
+    assert "look at the VM's console" in str(told.value)
 
 
 async def test_a_template_nobody_has_access_to_is_refused_before_anything_is_awaited() -> None:

@@ -31,6 +31,15 @@ def test_a_field_that_is_unset_does_not_break_the_sentence():
     assert "None" not in said(vim.fault.FileNotFound())
 
 
+def test_a_missing_privilege_is_told_with_its_object_and_reads_well_without_either():
+    where = vim.Folder("group-v3")
+    text = said(vim.fault.NoPermission(privilegeId="Folder.Create", object=where), "Permission was denied.")
+    assert text.endswith(
+        "Give the director's account the privilege Folder.Create on group-v3 (`director doctor` lists all it lacks)."
+    )
+    assert "the privilege that it needs on that object (" in said(vim.fault.NoPermission(), "No.")
+
+
 def test_vcenters_details_are_told_too():
     fault = vim.fault.GenericVmConfigFault(reason="")
     fault.faultMessage = [vmodl.LocalizableMessage(key="k", message="Could not power on: no space left.")]

@@ -25,10 +25,12 @@ def test_the_instance_uuid_follows_from_director_and_name_alone():
 
 
 def test_an_identity_written_is_read_back():
-    identity = identity_of(vm_request("web-1"), cluster="domain-c1")
+    moves = {"disk-2": "datastore-9", "disk-1": "datastore-8"}
+    identity = identity_of(vm_request("web-1"), cluster="domain-c1", moves=moves)
     options = [SimpleNamespace(key=key, value=value) for key, value in to_extra_config(identity).items()]
     assert read_identity([*options, SimpleNamespace(key="other", value=1)]) == identity
-    assert (identity.deployment, identity.instance) == ("shop", "instance-of-web-1")
+    assert (identity.deployment, identity.instance, identity.moves) == ("shop", "instance-of-web-1", moves)
+    assert len(identity.macs) == 1
 
 
 def test_nothing_is_written_for_what_is_empty():

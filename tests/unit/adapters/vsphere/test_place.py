@@ -212,7 +212,7 @@ def test_the_settings_policy_yields_to_a_vm_type_s_datastores():
     facts, gold = Facts(policies={"gold": frozenset({"ds-g1"})}), settings("A", storage_policy="gold")
     assert where(place([vm("web/0")], [], there, gold, facts), "web/0").datastore_name == "g1"
     assert where(place([vm("web/0", datastores=["x1"])], [], there, gold, facts), "web/0").datastore_name == "x1"
-    assert policies_of([vm("web/0"), vm("b/0", datastores=["x1"])], gold) == {"gold"}
+    assert policies_of([vm("web/0"), vm("b/0", datastores=["x1"])], [], gold) == {"gold"}
 
 
 DVS = {"kind": NetworkKind.DISTRIBUTED, "of": "uuid"}

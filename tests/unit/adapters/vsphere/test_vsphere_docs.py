@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("pyVmomi")
 
-from director.adapters.vsphere.privileges import FOR_RULES, ON_DATACENTER, ON_ROOT
+from director.adapters.vsphere.privileges import FOR_ATTRIBUTES, FOR_RULES, ON_DATACENTER, ON_ROOT
 
 ROOT = Path(__file__).resolve().parents[4]
 TEXT = (ROOT / "docs" / "vsphere.md").read_text()
@@ -27,7 +27,7 @@ def keys(module):
     )
 
 
-@pytest.mark.parametrize("privilege", sorted({*ON_ROOT, *ON_DATACENTER, *FOR_RULES}))
+@pytest.mark.parametrize("privilege", sorted({*ON_ROOT, *ON_DATACENTER, *FOR_RULES, *FOR_ATTRIBUTES}))
 def test_every_privilege_is_in_the_table(privilege):
     assert f"`{privilege}`" in TEXT
 

@@ -210,3 +210,17 @@ async def test_closing_ends_all_who_wait():
     await watch.close()
     with pytest.raises(Fault, match="is ending"):
         await ending
+
+
+async def test_who_waits_in_vain_for_a_vcenter_that_is_away_is_told_that_it_is_away():
+    class Away(FakeLine):
+        async def pause(self, seconds):
+            await asyncio.Event().wait()
+
+    away = Fault("waiting for vCenter: vCenter vc cannot be reached (refused).", retry=Retry.SOON)
+    watch = Watch(Away(away))
+    with pytest.raises(Fault, match=r"looking at the VMs: .* within 0 s\. .* vCenter vc cannot be reached") as told:
+        await watch.settled(timeout_s=0.05)
+    assert told.value.retry is Retry.SOON
+    assert "See its tasks" not in str(told.value)
+    await watch.close()
