@@ -118,7 +118,7 @@ async def _clear_enrolment(step: ClearEnrolment, run: Run, world: World) -> Tree
 
 async def _running(name: VmName, infrastructure: Infrastructure) -> VmCid | None:
     seen = await infrastructure.find_vm(name)
-    return seen.cid if seen and seen.power is Power.ON else None
+    return seen.cid if seen and seen.power is Power.ON and seen.is_whole else None
 
 
 async def _adopt(vm: VmRecord, cid: VmCid, run: Run, world: World) -> Tree:

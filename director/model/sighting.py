@@ -26,7 +26,8 @@ class JobState(Enum):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SeenVm:
     """``sizes`` has those of cpu, ram and disk (MB) that can be seen. ``place`` says where it runs, for people, and
-    ``guest`` what is seen of the system inside it, as the end of a sentence.
+    ``guest`` what is seen of the system inside it, as the end of a sentence. One that is not ``is_whole`` is on
+    although ``create_vm`` has not done all for it: it must be asked again.
     """
 
     name: VmName
@@ -37,6 +38,7 @@ class SeenVm:
     sizes: Mapping[str, int] = field(default_factory=dict)
     place: str = ""
     guest: str = ""
+    is_whole: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,6 +9,7 @@ from functools import partial
 import pytest
 from pyVmomi import vim
 
+from director.adapters.vsphere.enrol import read_enrolment
 from director.adapters.vsphere.faults import Fault
 from director.adapters.vsphere.session import Login, Session
 from director.model.sighting import Power
@@ -116,6 +117,20 @@ async def test_a_vcenter_that_goes_away_in_the_midst_of_a_clone_is_told_and_the_
             assert await cloud.create_vm(request) == "web-1"
             assert len(await vms_named(cloud.session, "web-1")) == 1
             assert (await cloud.find_vm("web-1")).power is Power.ON
+
+
+async def test_a_vm_made_by_an_earlier_plan_is_enrolled_with_the_macs_that_it_has(sim):
+    async with clouds(sim) as cloud:
+        request = await cloud.placed(vm_request("web-1"))
+        await cloud.create_vm(request)
+        chosen = ["00:50:56:01:02:03"] * len(request.shape.networks)
+        await cloud.create_vm(replace(request, where={**request.where, "macs": chosen}))
+        paths = ("config.hardware.device", "config.extraConfig")
+        vm = (await cloud.session.read("look", vim.VirtualMachine, paths))[cloud._vms.known("web-1").moid]
+        cards = [one for one in vm[paths[0]] if isinstance(one, vim.vm.device.VirtualEthernetCard)]
+        told = read_enrolment({option.key: str(option.value) for option in vm[paths[1]]})
+        assert sorted(net["mac"] for net in told["networks"].values()) == sorted(card.macAddress for card in cards)
+        assert chosen[0] not in {card.macAddress for card in cards}
 
 
 async def test_two_directors_making_the_same_vm_make_one(slow_sim):

@@ -5,7 +5,10 @@ from dataclasses import replace
 import pytest
 import structlog
 
+from director.adapters.memory.infrastructure import Fault, FaultKind
+from director.execution.infrastructures import DEFAULT
 from director.model.record import DiskState, TaskState, VmState
+from director.ports.failure import Retry
 from director.ports.store import TaskQuery
 from director.reconcile.requests import DeleteDeployment, Deploy
 from tests.simulate.simulation import MANIFEST, Killed, Simulation
@@ -108,3 +111,20 @@ async def test_a_vm_that_vanished_is_made_again_with_its_disk_and_address(simula
     new = next(vm for vm in after.vms if vm.name.startswith("db-"))
     assert (new.generation, new.shape) == (db.generation + 1, db.shape)
     assert after.disks == tuple(replace(disk, vm=new.name) for disk in before.disks)
+
+
+@pytest.mark.parametrize(("is_whole", "times"), [(True, 1), (False, 2)])
+async def test_a_vm_that_is_on_is_asked_for_again_only_when_something_of_it_is_missing(simulation, is_whole, times):
+    await simulation.direct(deploy())
+    for lost in list(simulation.iron.vms):
+        simulation.world.infrastructures.of(DEFAULT).lose_vm(lost)
+    simulation.iron.calls.clear()
+    lost = Fault(call="create_vm", kind=FaultKind.LOSE_REPLY, nth=None, retry=Retry.NEVER)
+    simulation.world.infrastructures.of(DEFAULT).faults.append(lost)
+    assert (await simulation.direct(deploy())).state is TaskState.ERROR
+    name = next(name for call, name in simulation.iron.calls if call == "create_vm")
+    simulation.world.infrastructures.of(DEFAULT).faults.clear()
+    simulation.iron.vms[name].is_whole = is_whole
+    assert (await simulation.direct(deploy())).state is TaskState.DONE
+    assert simulation.iron.calls.count(("create_vm", name)) == times
+    await simulation.check_invariants()

@@ -24,7 +24,8 @@ SYSTEMCTL = """#!/bin/sh
 unit=/etc/systemd/system/$2
 words=$(sed -n 's/^ExecStart=//p' "$unit")
 settings=$(sed -n 's/^Environment=//p' "$unit")
-setsid sh -c 'while :; do "$@"; sleep 1; done' unit env $settings $words </dev/null >>/var/vcap/bosh/log/agent.log 2>&1 &
+exec </dev/null >>/var/vcap/bosh/log/agent.log 2>&1
+setsid sh -c 'while :; do "$@"; sleep 1; done' unit env $settings $words &
 """
 
 # $1: the machine's directory, $2: device number of the root file system. The rest is what it runs.

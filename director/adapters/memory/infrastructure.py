@@ -57,6 +57,7 @@ class MemoryVm:
     request: VmRequest
     power: Power = Power.ON
     has_enrolment: bool = True
+    is_whole: bool = True
 
 
 @dataclass(slots=True, kw_only=True)
@@ -149,7 +150,7 @@ class MemoryInfrastructure:
 
     def _create_vm(self, request: VmRequest) -> None:
         known = self.world.vms.get(request.name)
-        if known is None or known.power is Power.OFF:
+        if known is None or known.power is Power.OFF or not known.is_whole:
             self.lose_vm(request.name)
             self.world.vms[request.name] = MemoryVm(request=request)
             self._hooks.on_boot(request.enrolment)
@@ -192,7 +193,14 @@ class MemoryInfrastructure:
     def _seen(self, name: VmName) -> SeenVm:
         vm = self.world.vms[name]
         disks = sorted(DiskCid(disk) for disk, known in self.world.disks.items() if known.vm == name)
-        return SeenVm(name=name, cid=VmCid(name), power=vm.power, instance=vm.request.instance, disks=tuple(disks))
+        return SeenVm(
+            name=name,
+            cid=VmCid(name),
+            power=vm.power,
+            instance=vm.request.instance,
+            disks=tuple(disks),
+            is_whole=vm.is_whole,
+        )
 
     async def reboot_vm(self, cid: VmCid) -> None:
         async with self._call("reboot_vm", cid) as is_real:

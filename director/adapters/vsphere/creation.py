@@ -13,7 +13,15 @@ from director.adapters.vsphere.bring import bring_agent
 from director.adapters.vsphere.cloud import VmProperties, read_vm_properties
 from director.adapters.vsphere.enrol import Install, guestinfo_of
 from director.adapters.vsphere.faults import Fault
-from director.adapters.vsphere.identity import Identity, annotation_of, identity_of, instance_uuid, to_extra_config
+from director.adapters.vsphere.identity import (
+    AWAITS,
+    Identity,
+    annotation_of,
+    identity_of,
+    instance_uuid,
+    read_identity,
+    to_extra_config,
+)
 from director.adapters.vsphere.joining import Joining
 from director.adapters.vsphere.replicas import Replica
 from director.adapters.vsphere.rule_changes import Membership
@@ -79,19 +87,31 @@ class Creation:
         """The VM's moid and what is written on it. Made, or adopted with its enrolment renewed; powered on."""
         async with self._vms.alone(request.name):
             await self._vms.folder(is_made=True)
-            there = self._vms.known(request.name)
-            if there is None:
-                wish, moid, is_new = await self._cloned(request)
-            else:
-                wish, moid, is_new = await self._wish(request), there.moid, False
+            wish, moid, is_new = await self._cloned_or_found(request)
             if is_new:
                 is_on = wish.powers_on_in_clone
             else:
-                await self._vms.write_options(f'enrol VM "{request.name}" again', moid, wish.guestinfo)
+                if wish.guestinfo:
+                    await self._vms.write_options(f'enrol VM "{request.name}" again', moid, wish.guestinfo)
                 known = self._session.watch.vms.get(moid)
                 is_on = known is not None and known.power == ON
             await self._finish(wish, moid, is_on=is_on)
         return moid, self._identity(wish)
+
+    async def _cloned_or_found(self, request: VmRequest) -> tuple[_Wish, str, bool]:
+        there = self._vms.known(request.name)
+        wish, moid, is_new = await self._cloned(request) if there is None else (None, there.moid, False)
+        if wish is None or not is_new:
+            wish = await self._wish(await self._as_made(request, moid))
+        return wish, moid, is_new
+
+    async def _as_made(self, request: VmRequest, moid: str) -> VmRequest:
+        """With the MACs that the VM has: this plan may have chosen others than the one that it was made by."""
+        path = "config.extraConfig"
+        vm = self._session.of(vim.VirtualMachine, moid)
+        read = await self._session.read(f'read how VM "{request.name}" was made', vim.VirtualMachine, (path,), [vm])
+        macs = read_identity(read.get(moid, {}).get(path) or ()).macs
+        return replace(request, where={**request.where, "macs": list(macs)}) if macs else request
 
     async def _cloned(self, request: VmRequest) -> tuple[_Wish, str, bool]:
         made: list[_Wish] = []
@@ -127,13 +147,14 @@ class Creation:
 
     def _clone(self, wish: _Wish) -> Clone:
         name = wish.request.name
+        identity = replace(self._identity(wish), awaits_agent=wish.replica.install == Install.SSH.value)
         spec = clone_spec(
             wish.request,
             wish.properties,
             wish.where,
             wish.replica.template,
             self._settings,
-            extra_config={**to_extra_config(self._identity(wish)), **wish.guestinfo},
+            extra_config={**to_extra_config(identity), **wish.guestinfo},
             instance_uuid=instance_uuid(self._director, name),
             annotation=annotation_of(wish.request),
         )
@@ -162,6 +183,7 @@ class Creation:
             )
         watch, access = self._session.watch, self._settings.agent_install
         await bring_agent(watch, moid, wish.request, access, self._bundle.path)
+        await self._vms.write_options(f'note that VM "{wish.request.name}" has its agent', moid, {AWAITS: ""})
 
     async def _do(self, up: FollowUp, name: str, moid: str) -> None:
         match up:

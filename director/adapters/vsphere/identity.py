@@ -21,6 +21,10 @@ CLUSTER: Final = "director.cluster"
 MACS: Final = "director.macs"
 MOVES: Final = "director.moves"
 """What the plan knew and a later step needs: ``disk=datastore`` each."""
+AWAITS: Final = "director.awaits-agent"
+"""Written with the VM when its agent is to be brought afterwards, and gone when it was: a VM that is on says nothing
+about that.
+"""
 
 NOTHING_MOVES: Final[Mapping[str, str]] = {}
 
@@ -38,6 +42,7 @@ class Identity:
     cluster: str = ""
     macs: tuple[str, ...] = ()
     moves: Mapping[str, str] = field(default_factory=dict)
+    awaits_agent: bool = False
 
 
 def instance_uuid(director_uuid: str, name: str) -> str:
@@ -63,6 +68,7 @@ def to_extra_config(identity: Identity) -> Mapping[str, str]:
         CLUSTER: identity.cluster,
         MACS: " ".join(identity.macs),
         MOVES: " ".join(f"{disk}={store}" for disk, store in sorted(identity.moves.items())),
+        AWAITS: "yes" if identity.awaits_agent else "",
     }
     return {key: value for key, value in every.items() if value}
 
@@ -77,6 +83,7 @@ def read_identity(options: Iterable[Any]) -> Identity:
         cluster=found.get(CLUSTER, ""),
         macs=tuple(found.get(MACS, "").split()),
         moves={disk: store for disk, _, store in (one.partition("=") for one in found.get(MOVES, "").split())},
+        awaits_agent=bool(found.get(AWAITS)),
     )
 
 

@@ -24,6 +24,7 @@ def seen_vm(vm: WatchedVm, identity: Identity, disks: Sequence[DiskName], places
         sizes={name: size for name, size in sizes.items() if size},
         place=places.get(vm.host, ""),
         guest=guest_of(vm) if vm.power == ON else "",
+        is_whole=not identity.awaits_agent,
     )
 
 
