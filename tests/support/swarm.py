@@ -48,6 +48,8 @@ class Agent:
     state: "wire.JobState.ValueType" = wire.JOB_STATE_STOPPED
     disks: set[str] = field(default_factory=set)
     credentials: grpc.ChannelCredentials | None = None
+    key: ec.EllipticCurvePrivateKey = field(default_factory=lambda: ec.generate_private_key(ec.SECP256R1()), repr=False)
+    """Kept, so that an enrolment whose reply was lost may be asked for again."""
 
     async def run(self) -> None:
         while True:
@@ -62,7 +64,7 @@ class Agent:
             await self._serve(GatewayStub(channel).Connect())
 
     async def _enrolled(self) -> grpc.ChannelCredentials:
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = self.key
         reply = await self._enrol(key)
         pem = key.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
