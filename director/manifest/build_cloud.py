@@ -1,10 +1,12 @@
 """From checked cloud configs to one CloudConfig (bosh-director.md 2.1). Decides defaults only; never fails."""
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from director.manifest.addresses import read_span
 from director.manifest.build import build_vm_resources
+from director.manifest.build_fabric import managed_of, rest_of
 from director.manifest.document import Document, Path
 from director.manifest.pick import flag, number, text, text_or_none, texts, texts_or_one, tree_at, trees
 from director.model.cloud import (
@@ -20,6 +22,7 @@ from director.model.cloud import (
     VmType,
 )
 from director.model.names import AzName, NetworkName
+from director.model.problem import Mark
 from director.model.tree import Tree
 
 _Made = TypeVar("_Made")
@@ -64,6 +67,9 @@ def _disk_type(tree: Tree) -> DiskType:
 def _network(doc: Document, path: Path, tree: Tree) -> Network:
     kind = _type(tree)
     subnets = [_subnet(doc, (*path, "subnets", i), subnet) for i, subnet in trees(tree, "subnets")]
+    if flag(tree, "managed") and kind is NetworkType.MANUAL:
+        written = [(doc.mark((*path, "subnets", i)), subnet) for i, subnet in trees(tree, "subnets")]
+        subnets = [_managed(one, subnet, mark) for one, (mark, subnet) in zip(subnets, written, strict=True)]
     if not subnets and kind is not NetworkType.MANUAL:
         subnets = [_subnet(doc, path, tree)]
     return Network(
@@ -87,6 +93,11 @@ def _subnet(doc: Document, path: Path, tree: Tree) -> Subnet:
         cloud_properties=_own(tree),
         mark=doc.mark((*path, "range") if "range" in tree else path),
     )
+
+
+def _managed(subnet: Subnet, tree: Tree, mark: Mark) -> Subnet:
+    """What is for the fabric apart from what VMs on this subnet are given."""
+    return replace(subnet, managed=managed_of(tree, mark), cloud_properties=rest_of(subnet.cloud_properties))
 
 
 def _spans(tree: Tree, key: str) -> tuple[Span, ...]:

@@ -11,18 +11,17 @@ from director.manifest import faults, schema
 from director.manifest.check_addon import check_addons, check_variables
 from director.manifest.check_cloud import check_cloud_set
 from director.manifest.check_group import check_group, check_groups
+from director.manifest.check_network_config import check_network_set
 from director.manifest.check_update import check_update
 from director.manifest.cpi_config import check_cpi_set
 from director.manifest.document import Document, Path
+from director.manifest.filled import check_filled
 from director.manifest.pick import flag, text, tree_at, trees
 from director.manifest.report import Enough, Report
-from director.manifest.values import PLACEHOLDER, is_dns_name, is_name
+from director.manifest.values import is_dns_name, is_name
 from director.manifest.version import is_version, is_wish
 from director.model.problem import Problem
 from director.model.tree import Node, Tree
-
-_LATER: Final = frozenset(("properties", "env", "cloud_properties", "options", "tags"))
-"""Below these, placeholders stay: they are filled in where content is rendered or a VM is created (section 1.11)."""
 
 _FEATURES: Final = frozenset(("converge_variables",))
 """Those acted on."""
@@ -92,6 +91,16 @@ def check_cpis(docs: Sequence[Document], strict: bool) -> tuple[Problem, ...]:
     return tuple(problem for report in reports for problem in report.problems())
 
 
+def check_networks(docs: Sequence[Document], strict: bool) -> tuple[Problem, ...]:
+    """Every problem of the network configs, each and together."""
+    reports = [Report(doc) for doc in docs]
+    with suppress(Enough):
+        for report in reports:
+            _check_shape(report, schema.NETWORK, is_strict=strict)
+        check_network_set(reports)
+    return tuple(problem for report in reports for problem in report.problems())
+
+
 def releases_in(root: Tree) -> frozenset[str]:
     """Names of the releases a document lists."""
     names = {text(release, "name") for _, release in trees(root, "releases")}
@@ -99,25 +108,8 @@ def releases_in(root: Tree) -> frozenset[str]:
 
 
 def _check_shape(report: Report, name: str, *, is_strict: bool) -> None:
-    _check_filled(report, (), report.document.node)
+    check_filled(report, (), report.document.node)
     schema.check_shape(report, name, is_strict=is_strict)
-
-
-def _check_filled(report: Report, path: Path, node: Node) -> None:
-    """Outside of content that is rendered later, a placeholder left over stands where a real value is needed."""
-    if isinstance(node, str):
-        names = sorted({found[1] for found in PLACEHOLDER.finditer(node)})
-        if names:
-            detail = f"{report.words(path)} still holds (({names[0]})), and its value is needed to plan."
-            fix = f"give it a value: -v {names[0]}=VALUE, or --vars-file FILE."
-            report.error(path, faults.UNFILLED, detail, fix)
-    elif isinstance(node, list):
-        for index, item in enumerate(node):
-            _check_filled(report, (*path, index), item)
-    elif isinstance(node, dict):
-        for key in node:
-            if key not in _LATER:
-                _check_filled(report, (*path, key), node[key])
 
 
 def _check_name(report: Report) -> None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from director.manifest import faults
+from director.manifest.check_fabric import check_segment_names
+from director.manifest.check_nsxt import check_attachments
 from director.manifest.check_subnet import check_network
 from director.manifest.document import Path
 from director.manifest.faults import Fault
@@ -55,6 +57,8 @@ def check_cloud_set(reports: Sequence[Report], *, is_whole: bool) -> None:
     for section, fault, what in _SECTIONS:
         _check_unique(reports, section, fault, what)
     _check_networks(cloud)
+    check_segment_names(reports)
+    check_attachments(reports)
     _check_sections(cloud)
     for item in compilations_of(reports):
         _check_compilation(cloud, item)

@@ -16,6 +16,7 @@ from director.manifest.addresses import (
     span_of,
     span_text,
 )
+from director.manifest.check_fabric import check_carved, check_managed, check_ranged, is_managed
 from director.manifest.document import Path
 from director.manifest.faults import Fault
 from director.manifest.merge import Item
@@ -39,6 +40,8 @@ def check_network(item: Item) -> None:
     for index, subnet in subnets:
         _check_subnet(item, (*item.path, "subnets", index), subnet, kind)
     _check_kept_keys(item)
+    if is_managed(item):
+        check_managed(item, subnets)
     _check_zones_in_all(item, subnets)
     if kind == "manual":
         _check_manual(item, subnets)
@@ -69,10 +72,9 @@ def _check_not_both(item: Item, kind: str) -> None:
 
 
 def _check_kept_keys(item: Item) -> None:
-    for key in ("managed", "prefix"):
-        if item.tree.get(key):
-            detail = f'{key} of the network "{item.name}" is not acted on.'
-            item.report.warn((*item.path, key), faults.NOT_HONOURED, detail, "remove it, if that is what you want.")
+    if item.tree.get("prefix"):
+        detail = f'prefix of the network "{item.name}" is not acted on.'
+        item.report.warn((*item.path, "prefix"), faults.NOT_HONOURED, detail, "remove it, if that is what you want.")
 
 
 def _check_zones_in_all(item: Item, subnets: Sequence[tuple[int, Tree]]) -> None:
@@ -116,6 +118,9 @@ def _check_no_range(item: Item, path: Path, subnet: Tree, kind: str) -> None:
 
 def _check_range(item: Item, path: Path, subnet: Tree) -> None:
     where: Path = (*path, "range")
+    if is_managed(item) and "range" not in subnet:
+        check_carved(item, path, subnet)
+        return
     if "range" not in subnet:
         detail = f'A subnet of the manual network "{item.name}" has no range.'
         item.report.error(where, faults.SUBNET_RANGE, detail, "add range: with a CIDR block such as 10.0.0.0/24.")
@@ -128,7 +133,10 @@ def _check_range(item: Item, path: Path, subnet: Tree) -> None:
             detail = f'The range "{written[:60]}" of the network "{item.name}" {why}.'
             item.report.error(where, faults.SUBNET_RANGE, detail, "write a CIDR block such as 10.0.0.0/24.")
         return
-    _check_gateway(item, path, subnet, network)
+    if is_managed(item):
+        check_ranged(item, path, subnet)
+    if "gateway" in subnet or not is_managed(item):
+        _check_gateway(item, path, subnet, network)
     reserved = _check_entries(item, (*path, "reserved"), subnet, network, faults.SUBNET_RESERVED)
     static = _check_entries(item, (*path, "static"), subnet, network, faults.SUBNET_STATIC)
     _check_static_free(item, static, reserved, network)

@@ -130,7 +130,7 @@ def _check_static(
         assert address is not None, "static addresses were expanded from numbers"
         subnet = table.subnet_of(address.version, int(address))
         if subnet is None:
-            ranges = listed(subnet.range or "" for subnet in network.subnets)
+            ranges = listed(subnet.range or "a range yet to be carved" for subnet in network.subnets)
             detail = f'The static address {ip} of "{group.name}" is in no subnet of "{network.name}" ({ranges}).'
             scope.tell(faults.STATIC_OUTSIDE, mark, detail, "take an address of one of its static ranges.")
         else:

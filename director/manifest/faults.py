@@ -113,6 +113,19 @@ COMPILATION_EXTENSION: Final = Fault("cloud.compilation-vm-extension", 120005, "
 COMPILATION_EXTENSION_ALONE: Final = Fault("cloud.compilation-extension-alone", 120006, "Extensions without a VM type")
 COMPILATION_VM: Final = Fault("cloud.compilation-vm", 120007, "More than one way to a compilation VM")
 
+# Managed networks and network configs
+FABRIC_KIND: Final = Fault("fabric.not-manual", 190010, "Managed network of another type")
+FABRIC_KEYS: Final = Fault("fabric.keys-exclude-each-other", 160008, "Keys of a network fabric that exclude each other")
+FABRIC_NEEDS: Final = Fault("fabric.missing-need", 40001, "Network lacks what it asks for needs")
+FABRIC_ADDRESS: Final = Fault("fabric.bad-address", 160010, "Address or block that cannot be used")
+FABRIC_PORT: Final = Fault("fabric.bad-port", 40005, "Port that cannot be used")
+FABRIC_VLAN: Final = Fault("fabric.bad-vlan", 40005, "VLAN that cannot be used")
+FABRIC_SERVICE: Final = Fault("fabric.bad-service", 40005, "Service that cannot be read")
+FABRIC_TWICE: Final = Fault("fabric.duplicate-name", 440001, "Network object declared twice")
+FABRIC_UNKNOWN: Final = Fault("fabric.unknown-name", 440001, "Network object that is not declared")
+FABRIC_NAT: Final = Fault("fabric.bad-nat-rule", 40005, "NAT rule that cannot be made")
+FABRIC_CARVED: Final = Fault("fabric.address-in-unknown-range", 160002, "Address in a range not chosen yet")
+
 # CPI config
 CPI_DUPLICATE: Final = Fault("cpi.duplicate", 550000, "CPI name given twice")
 CPI_VARIABLE: Final = Fault("cpi.relative-variable", 540004, "Variable of a CPI config without an absolute name")

@@ -4,24 +4,26 @@ Decides the order of reading, checking and building; each of these is another mo
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TypeVar
 
 from director.manifest import faults
 from director.manifest.build import build_deployment
 from director.manifest.build_cloud import build_cloud
-from director.manifest.check import check_clouds, check_cpis, check_manifest, check_runtimes
+from director.manifest.check import check_clouds, check_cpis, check_manifest, check_networks, check_runtimes
 from director.manifest.cpi_config import build_cpis
 from director.manifest.cross import check_references, resolve_versions
 from director.manifest.document import Document
+from director.manifest.network_config import build_networks
 from director.manifest.place_addons import apply_runtime, place_addons
 from director.manifest.read import read
 from director.manifest.report import errors_of, in_order, problem_of, warnings_of
 from director.model.cloud import CloudConfig
 from director.model.cpi import CpiEntry
 from director.model.deployment import Deployment
-from director.model.problem import Problem, Refused
+from director.model.network_config import NetworkConfig
+from director.model.problem import Problem, Refused, Severity
 from director.model.release import Catalog
 
 _Made = TypeVar("_Made")
@@ -124,6 +126,32 @@ def check_cpi_text(
     if mine:
         problems += mine[0].warnings
         problems += _in_file(check_cpis((*docs, *mine), strict), file)
+    return in_order(problems)
+
+
+def load_networks(texts: Sequence[tuple[str, str]], strict: bool = False) -> tuple[NetworkConfig, ...]:
+    """The current network configs, given as (name, text), by name. Raises Refused with every problem of all of them."""
+    problems: list[Problem] = []
+    named = [(name, _read_all([(f"network-config/{name}", config)], problems)) for name, config in texts]
+    problems += errors_of(check_networks([doc for _, docs in named for doc in docs], strict))
+    if errors_of(problems):
+        raise Refused(in_order(problems))
+    return build_networks([(name, docs[0]) for name, docs in named])
+
+
+def check_network_text(
+    text: str, file: str, strict: bool = False, *, others: Sequence[tuple[str, str]] = ()
+) -> tuple[Problem, ...]:
+    """Every problem of a network config to be uploaded, warnings included; it stands after ``others``."""
+    problems: list[Problem] = []
+    docs = _read_all([(f"network-config/{name}", config) for name, config in others], [])
+    mine = _read_all([(file, text)], problems)
+    if mine:
+        problems += mine[0].warnings
+        found = check_networks((*docs, *mine), strict)
+        problems += _in_file(found, file)
+        # What others refer to may be gone with this version. Applying is refused then, uploading in turn is not.
+        problems += (replace(p, severity=Severity.WARNING) for p in errors_of(found) if p not in problems)
     return in_order(problems)
 
 

@@ -25,7 +25,8 @@ MANIFEST: Final = "manifest-v2"
 CLOUD: Final = "cloud-config"
 RUNTIME: Final = "runtime-config"
 CPI: Final = "cpi-config"
-_NAMES: Final = (MANIFEST, CLOUD, RUNTIME, CPI, "addon")
+NETWORK: Final = "network-config"
+_NAMES: Final = (MANIFEST, CLOUD, RUNTIME, CPI, NETWORK, "addon", "fabric")
 
 _KINDS: Final[Mapping[str, str]] = {
     "object": "a map",
@@ -40,7 +41,9 @@ _KEYS_MAX: Final = 1000
 
 
 def schema_text(name: str) -> str:
-    """The JSON text of a schema this room checks with: manifest-v2, cloud-, runtime- or cpi-config, or addon."""
+    """The JSON text of a schema this room checks with: manifest-v2, cloud-, runtime-, cpi- or network-config, addon,
+    or fabric.
+    """
     return resources.files("director.manifest").joinpath("schemas", f"{name}.json").read_text(encoding="utf-8")
 
 

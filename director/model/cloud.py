@@ -5,6 +5,7 @@ from enum import Enum
 
 from director.model.deployment import VmResources
 from director.model.names import AzName, NetworkName
+from director.model.network_wish import ManagedSubnet
 from director.model.problem import Mark
 from director.model.tree import Tree
 
@@ -51,7 +52,10 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Subnet:
-    """A range of one network. ``azs`` is empty when the subnet names none. ``range`` is None on dynamic and vip."""
+    """A range of one network. ``azs`` is empty when the subnet names none.
+
+    ``range`` is None on dynamic and vip networks, and where a managed one has yet to be carved from its block.
+    """
 
     range: str | None = None
     gateway: str | None = None
@@ -60,6 +64,7 @@ class Subnet:
     static: tuple[Span, ...] = ()
     azs: tuple[AzName, ...] = ()
     cloud_properties: Tree = field(default_factory=dict)
+    managed: ManagedSubnet | None = None
     mark: Mark | None = field(default=None, compare=False)
 
 

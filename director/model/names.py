@@ -35,3 +35,9 @@ PlanId = NewType("PlanId", str)
 TaskId = NewType("TaskId", int)
 StepKey = NewType("StepKey", str)
 """``subject:verb``, unique in its plan and stable between plans made from the same input."""
+
+ObjectId = NewType("ObjectId", str)
+"""Id of a network object, made from the director's uuid and our names: the same whenever it is asked for."""
+
+StackName = NewType("StackName", str)
+"""``network/name/subnet``, ``group/deployment/group`` or ``config/name``: unique in a director."""

@@ -18,11 +18,15 @@ class End(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """``started_s`` and ``ended_s`` are seconds since the walk began."""
+    """``started_s`` and ``ended_s`` are seconds since the walk began.
+
+    A failed one ``is_outdated`` when the world had moved on since the plan: another plan may well succeed.
+    """
 
     step: StepKey
     end: End
     started_s: float = 0.0
     ended_s: float = 0.0
     error: str = ""
+    is_outdated: bool = False
     result: Tree = field(default_factory=dict)

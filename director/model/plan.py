@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from enum import Enum
 
-from director.model.names import DeploymentName, InstanceId, PlanId, StepKey
+from director.model.fabric import Stack
+from director.model.names import DeploymentName, InstanceId, PlanId, StackName, StepKey
 from director.model.problem import Problem
 from director.model.record import InstanceRecord
 from director.model.step import Step
@@ -22,6 +23,7 @@ class Move(Enum):
     DETACH = "detach"
     DELETE = "delete"
     RUN_ERRAND = "run errand"
+    ATTACH = "attach"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +34,16 @@ class Change:
     label: str
     move: Move
     reasons: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackMove:
+    """What happens to one stack of network objects: CREATE, UPDATE or DELETE. ``objects`` are a line each."""
+
+    stack: StackName
+    move: Move
+    reasons: tuple[str, ...]
+    objects: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +98,8 @@ class PlannedStep:
 class Plan:
     """``parent`` is the serial of the record it was made from. Steps stand in an order that respects needs.
 
-    ``reserve`` are the instances, with their addresses, written in the transaction that adopts the plan.
+    ``reserve`` are the instances, with their addresses, written in the transaction that adopts the plan, and ``joins``
+    the stacks it begins to use, with their claims.
     """
 
     id: PlanId
@@ -99,8 +112,10 @@ class Plan:
     holds: tuple[Hold, ...] = ()
     warnings: tuple[Problem, ...] = ()
     reserve: tuple[InstanceRecord, ...] = ()
+    stack_moves: tuple[StackMove, ...] = ()
+    joins: tuple[Stack, ...] = ()
 
     @property
     def is_settled(self) -> bool:
         """Nothing to do and nothing held back: the only meaning of settled."""
-        return not self.changes and not self.holds
+        return not self.changes and not self.stack_moves and not self.holds

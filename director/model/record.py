@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from director.model.deployment import Lifecycle
+from director.model.fabric import NOT_ATTACHED, Attachment, Member, StackRecord
 from director.model.names import (
     AgentId,
     AzName,
@@ -86,6 +87,7 @@ class InstanceRecord:
     """``is_settled`` is False from the first step of an update until its last: an unfinished one is done again.
 
     ``generation`` is the number of the newest VM ever planned for it; the next VM takes the next number.
+    ``members`` are its places in server pools, ``attachment`` what its ports were given.
     """
 
     id: InstanceId
@@ -102,6 +104,8 @@ class InstanceRecord:
     applied: Applied | None = None
     is_settled: bool = False
     generation: int = 0
+    members: tuple[Member, ...] = ()
+    attachment: Attachment = NOT_ATTACHED
 
     @property
     def label(self) -> str:
@@ -127,12 +131,15 @@ class DeploymentRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One deployment as recorded, whole: what a plan is made from. VMs and disks by their instance."""
+    """One deployment as recorded, whole: what a plan is made from. VMs and disks by their instance, the stacks that it
+    is among the users of.
+    """
 
     deployment: DeploymentRecord
     instances: tuple[InstanceRecord, ...] = ()
     vms: tuple[VmRecord, ...] = ()
     disks: tuple[DiskRecord, ...] = ()
+    stacks: tuple[StackRecord, ...] = ()
 
     def vms_of(self, instance: InstanceId) -> tuple[VmRecord, ...]:
         return tuple(vm for vm in self.vms if vm.instance == instance)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from director.model.fabric import FabricSighting
 from director.model.names import AgentId, DiskCid, DiskName, InstanceId, VmCid, VmName
 from director.model.tree import Tree
 
@@ -80,9 +81,13 @@ class SeenAgent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """One look at the world. ``at`` is the wall clock in seconds since the epoch."""
+    """One look at the world. ``at`` is the wall clock in seconds since the epoch.
+
+    ``fabrics`` has what the fabric of each CPI shows of the stacks and pools that a plan is about.
+    """
 
     at: float
     vms: Mapping[VmName, SeenVm] = field(default_factory=dict)
     agents: Mapping[AgentId, SeenAgent] = field(default_factory=dict)
     disks: Mapping[DiskName, SeenDisk] = field(default_factory=dict)
+    fabrics: Mapping[str, FabricSighting] = field(default_factory=dict)

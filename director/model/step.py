@@ -4,16 +4,20 @@ Steps are stored and shown, so they hold no secret and no rendered content: cont
 instance and checked by ``configuration_hash``, secrets by name.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from director.model.deployment import Watch
+from director.model.fabric import Attachment, Member, NetworkObject, Stack
 from director.model.names import (
     AgentId,
     AzName,
     DiskName,
     InstanceId,
+    ObjectId,
     PackageName,
+    StackName,
     VmName,
 )
 from director.model.placement import NOT_PLACED, Placement
@@ -54,9 +58,12 @@ class ClearEnrolment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteVm:
+    """With ``has_ports`` its row stays until DetachPorts, which follows, has found that its ports are gone too."""
+
     instance: InstanceId
     vm: VmName
     agent: AgentId
+    has_ports: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -208,6 +215,68 @@ class CompilePackage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EnsureStack:
+    """Creates or changes the objects of a stack; ``gone`` were of it and go. ``revisions`` are what the plan saw."""
+
+    stack: Stack
+    gone: tuple[NetworkObject, ...] = ()
+    revisions: Mapping[ObjectId, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RemoveStack:
+    """Nobody else uses it: all of its objects go. Somebody else who came in the meantime keeps it."""
+
+    stack: Stack
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveStack:
+    """Others use it still: this deployment just no longer counts among its users."""
+
+    stack: StackName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttachPorts:
+    """The VM's logical ports get their tags and groups, once the fabric has seen them."""
+
+    instance: InstanceId
+    vm: VmName
+    cpi: str
+    attachment: Attachment
+    segments: tuple[ObjectId, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetachPorts:
+    """The VM is gone: so are its ports, and its places in ``groups``."""
+
+    instance: InstanceId
+    vm: VmName
+    cpi: str
+    groups: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnnounceInstance:
+    """It runs, so load balancers may send to it."""
+
+    instance: InstanceId
+    cpi: str
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WithdrawInstance:
+    """It is about to stop: load balancers send nothing new to it."""
+
+    instance: InstanceId
+    cpi: str
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordInstance:
     """Writes the instance as it now is; the last step of every update, and the first (unsettled) one too."""
 
@@ -265,6 +334,13 @@ Step: TypeAlias = (
     | AwaitRunning
     | RunErrand
     | CompilePackage
+    | EnsureStack
+    | RemoveStack
+    | LeaveStack
+    | AttachPorts
+    | DetachPorts
+    | AnnounceInstance
+    | WithdrawInstance
     | RecordInstance
     | ForgetInstance
     | Gate

@@ -8,12 +8,14 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from director.model.deployment import Lifecycle, UpdateRules
+from director.model.fabric import NOT_ATTACHED, Attachment, Member
 from director.model.names import (
     AzName,
     DeploymentName,
     GroupName,
     InstanceId,
     NetworkName,
+    ObjectId,
     PackageName,
     ReleaseName,
     StemcellCid,
@@ -100,6 +102,9 @@ class WantedInstance:
     jobs: tuple[WantedJob, ...]
     packages: tuple[WantedPackage, ...]
     tags: Mapping[str, str] = field(default_factory=dict)
+    attachment: Attachment = NOT_ATTACHED
+    members: tuple[Member, ...] = ()
+    segments: tuple[ObjectId, ...] = ()
 
     @property
     def label(self) -> str:

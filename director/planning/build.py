@@ -20,6 +20,7 @@ from director.model.step import AwaitAgent, ClearEnrolment, CompilePackage, Crea
 from director.model.tree import Tree
 from director.model.wanted import Address, VmShape, Wanted, WantedInstance
 from director.planning.address import free_addresses, subnets_in
+from director.planning.attach import vm_properties
 from director.planning.chain import Rules, VmIdentity, identity_of
 from director.planning.limit import limits_of
 from director.planning.network import settings_of
@@ -76,7 +77,10 @@ def build_steps(
         return Builds(by_key={})
     assert clouds is not None, "a deployment with packages has a cloud config"
     on_place = tuple(replace(one, stemcell=_at_place(one.stemcell, clouds, catalog)) for one in missing)
-    workers = _workers(on_place, clouds, taken, wanted.deployment, plan_id, first_index, sizes)
+    workers = [
+        _without_fabric(worker, rules)
+        for worker in _workers(on_place, clouds, taken, wanted.deployment, plan_id, first_index, sizes)
+    ]
     by_key = {build.key: _key_of(build) for build in missing}
     return Builds(
         steps=tuple(step for worker in workers for step in _steps(worker, by_key, rules)),
@@ -159,6 +163,13 @@ def _worker(
     return _Worker(
         is_single=is_single, record=record, identity=identity_of(instance, record.label, 1), shape=shape, builds=hand
     )
+
+
+def _without_fabric(worker: _Worker, rules: Rules) -> _Worker:
+    """Who compiles serves nobody: it joins no groups or pools."""
+    shape = worker.shape
+    properties = vm_properties(shape.cloud_properties, shape.cpi, rules.fabrics)
+    return replace(worker, shape=replace(shape, cloud_properties=properties))
 
 
 def _cloud_properties(clouds: CloudConfig, sizes: Sizes, cpi: str) -> Tree:

@@ -5,11 +5,11 @@ It may not look at other instances: what the first and last steps wait for is ``
 
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from director.model.deployment import Watch
-from director.model.names import AgentId, DiskName, InstanceId, StepKey, VmName
-from director.model.plan import Move, PlannedStep
+from director.model.names import AgentId, DiskName, InstanceId, VmName
+from director.model.plan import Move
 from director.model.record import Applied, DiskRecord, DiskState, InstanceRecord
 from director.model.release import Job
 from director.model.step import (
@@ -20,7 +20,6 @@ from director.model.step import (
     ClearEnrolment,
     CreateDisk,
     CreateVm,
-    DeleteVm,
     DetachDisk,
     Drain,
     ForgetInstance,
@@ -32,52 +31,24 @@ from director.model.step import (
     RecordInstance,
     RunScript,
     StartJobs,
-    Step,
     StopJobs,
     UnmountDisk,
 )
 from director.model.tree import Tree
 from director.model.wanted import WantedInstance
+from director.planning import attach
 from director.planning.diff import Decision, Difference, Have
-from director.planning.limit import limits_of
+from director.planning.steps import Chain
 
 UPDATE, SHUTDOWN = "update", "shutdown"
-
-
-@dataclass(slots=True, kw_only=True)
-class Chain:
-    """Grows a line of steps. Not a value: it lives only while one instance is planned."""
-
-    subject: str
-    unit: str
-    needs: tuple[StepKey, ...] = ()
-    steps: list[PlannedStep] = field(default_factory=list)
-
-    def add(self, verb: str, step: Step, *needs: StepKey) -> None:
-        """Appends a step that needs the last one, and ``needs``."""
-        before = (self.steps[-1].key,) if self.steps else self.needs
-        key = StepKey(f"{self.subject}:{verb}")
-        self.steps.append(
-            PlannedStep(
-                key=key,
-                step=step,
-                subject=self.subject,
-                needs=(*before, *needs),
-                unit=self.unit,
-                limits=limits_of(step),
-            )
-        )
-
-    @property
-    def last(self) -> tuple[StepKey, ...]:
-        return (self.steps[-1].key,) if self.steps else self.needs
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
     """What all chains of a plan share. ``jobs`` finds a job by fingerprint; ``serial`` numbers new disks.
 
-    ``growers`` are the CPIs whose disks grow in place, ``leavers`` those that leave enrolments to be cleared.
+    ``growers`` are the CPIs whose disks grow in place, ``leavers`` those that leave enrolments to be cleared,
+    ``fabrics`` those that have a network fabric of ours.
     """
 
     jobs: Mapping[str, Job]
@@ -85,6 +56,7 @@ class Rules:
     agent_wait_s: float
     growers: frozenset[str] = frozenset()
     leavers: frozenset[str] = frozenset()
+    fabrics: frozenset[str] = frozenset()
     is_draining: bool = True
     deployment_next: str = "keep"
 
@@ -115,7 +87,7 @@ def next_identity(decision: Decision, wanted: WantedInstance) -> VmIdentity:
 def record_of(wanted: WantedInstance, decision: Decision, generation: int) -> InstanceRecord:
     """The instance as it is to be recorded, not yet settled."""
     recorded = decision.case.recorded
-    return InstanceRecord(
+    record = InstanceRecord(
         id=wanted.id,
         deployment=wanted.deployment,
         group=wanted.group,
@@ -130,16 +102,20 @@ def record_of(wanted: WantedInstance, decision: Decision, generation: int) -> In
         is_settled=False,
         generation=generation,
     )
+    return attach.unsettled(record, wanted, recorded)
 
 
 def add_create(chain: Chain, decision: Decision, wanted: WantedInstance, rules: Rules) -> VmIdentity:
     """VM, agent and disk, ready for jobs. What is left of a former VM goes first."""
     identity = next_identity(decision, wanted)
+    if decision.move is Move.CREATE:
+        attach.add_withdraw(chain, decision.case.recorded)
     for vm in decision.case.vms:
         if vm.name != identity.name:
-            chain.add(f"delete-vm-{vm.generation}", DeleteVm(instance=wanted.id, vm=vm.name, agent=vm.agent))
+            attach.add_delete_vm(chain, decision.case.recorded, vm, rules.fabrics)
     disks = (decision.case.disk.name,) if decision.case.disk else ()
     chain.add("create-vm", _create_vm(wanted, identity, disks))
+    attach.add_attach(chain, wanted, identity.name, rules.fabrics)
     chain.add("await-agent", AwaitAgent(instance=wanted.id, agent=identity.agent, timeout_s=rules.agent_wait_s))
     if wanted.shape.cpi in rules.leavers:
         chain.add("clear-enrolment", ClearEnrolment(instance=wanted.id, vm=identity.name))
@@ -250,6 +226,7 @@ def _create_disk(
 def add_stop(chain: Chain, decision: Decision, instance: InstanceId, spec: Applied, *, kind: str, rules: Rules) -> None:
     """pre-stop, drain, stop, post-stop, each only where a job has it; nothing when no agent can answer."""
     vm, recorded = decision.case.vm, decision.case.recorded
+    attach.add_withdraw(chain, recorded)
     if vm is None or recorded is None or not decision.have.is_reachable or recorded.applied is None:
         return
     has = _scripts_of(recorded.applied, rules.jobs)
@@ -289,6 +266,7 @@ def add_start(chain: Chain, wanted: WantedInstance, agent: AgentId, spec: Applie
     chain.add("await-running", AwaitRunning(instance=wanted.id, agent=agent, watch=watch))
     if _has(wanted, "post-start"):
         chain.add("post-start", RunScript(instance=wanted.id, agent=agent, script="post-start"))
+    attach.add_announce(chain, wanted)
 
 
 def _has(wanted: WantedInstance, script: str) -> bool:
@@ -301,7 +279,7 @@ def add_update(chain: Chain, decision: Decision, wanted: WantedInstance, spec: A
     assert vm is not None, "only an instance with a VM is updated"
     if decision.move is Move.RECREATE:
         add_stop(chain, decision, wanted.id, spec, kind=SHUTDOWN, rules=rules)
-        add_release_vm(chain, decision, wanted.id)
+        add_release_vm(chain, decision, wanted.id, rules)
         return add_create(chain, replace(decision, case=replace(decision.case, vms=())), wanted, rules).agent
     applied = decision.case.recorded.applied if decision.case.recorded else None
     if applied and applied.packages != spec.packages and decision.have is not Have.STOPPED:
@@ -312,6 +290,8 @@ def add_update(chain: Chain, decision: Decision, wanted: WantedInstance, spec: A
     identity = VmIdentity(name=vm.name, agent=vm.agent, generation=vm.generation)
     if vm.has_enrolment:
         chain.add("clear-enrolment", ClearEnrolment(instance=wanted.id, vm=vm.name))
+    if attach.is_pending(decision.case.recorded, wanted):
+        attach.add_attach(chain, wanted, vm.name, rules.fabrics)
     for stray in decision.case.stray_disks:
         if stray.vm == vm.name:
             chain.add(f"detach-{stray.name}", DetachDisk(instance=wanted.id, vm=vm.name, disk=stray.name))
@@ -320,14 +300,14 @@ def add_update(chain: Chain, decision: Decision, wanted: WantedInstance, spec: A
     return vm.agent
 
 
-def add_release_vm(chain: Chain, decision: Decision, instance: InstanceId) -> None:
+def add_release_vm(chain: Chain, decision: Decision, instance: InstanceId, rules: Rules) -> None:
     """Unmounts and detaches what an agent can still let go of, then removes every VM of the instance."""
     vm, disk = decision.case.vm, decision.case.disk
     if vm and disk and disk.state is DiskState.ATTACHED and decision.have.is_reachable:
         chain.add("unmount-disk", UnmountDisk(instance=instance, agent=vm.agent, disk=disk.name))
         chain.add("detach-disk", DetachDisk(instance=instance, vm=vm.name, disk=disk.name))
     for old in decision.case.vms:
-        chain.add(f"delete-vm-{old.generation}", DeleteVm(instance=instance, vm=old.name, agent=old.agent))
+        attach.add_delete_vm(chain, decision.case.recorded, old, rules.fabrics)
 
 
 def add_delete(chain: Chain, decision: Decision, rules: Rules) -> None:
@@ -335,7 +315,7 @@ def add_delete(chain: Chain, decision: Decision, rules: Rules) -> None:
     recorded = decision.case.recorded
     assert recorded is not None, "only a recorded instance is deleted"
     add_stop(chain, decision, recorded.id, Applied(), kind=SHUTDOWN, rules=rules)
-    add_release_vm(chain, decision, recorded.id)
+    add_release_vm(chain, decision, recorded.id, rules)
     for disk in decision.case.disks:
         chain.add(f"orphan-{disk.name}", OrphanDisk(instance=recorded.id, disk=disk.name))
     chain.add("forget", ForgetInstance(instance=recorded.id))
@@ -348,5 +328,20 @@ def add_rest(chain: Chain, decision: Decision, wanted: WantedInstance, rules: Ru
     chain.add("record", RecordInstance(record=record))
     add_stop(chain, decision, wanted.id, Applied(), kind=SHUTDOWN, rules=rules)
     if decision.move is Move.DETACH:
-        add_release_vm(chain, decision, wanted.id)
-    chain.add("settle", RecordInstance(record=replace(record, is_settled=True)))
+        add_release_vm(chain, decision, wanted.id, rules)
+    rests = attach.settled(record, wanted, has_vm=decision.move is not Move.DETACH)
+    chain.add("settle", RecordInstance(record=rests))
+
+
+def add_attachment(chain: Chain, decision: Decision, wanted: WantedInstance, rules: Rules) -> None:
+    """Only its places in the fabric change: nothing of it stops."""
+    vm, recorded = decision.case.vm, decision.case.recorded
+    assert vm is not None, "only an instance with a VM is attached"
+    assert recorded is not None, "only a recorded instance is attached"
+    record = record_of(wanted, decision, recorded.generation)
+    chain.add("record", RecordInstance(record=attach.moving(record, recorded, wanted)))
+    attach.add_withdraw(chain, recorded, keeping=attach.members_of(wanted))
+    if recorded.attachment != wanted.attachment:
+        attach.add_attach(chain, wanted, vm.name, rules.fabrics)
+    attach.add_announce(chain, wanted)
+    chain.add("settle", RecordInstance(record=attach.settled(record, wanted)))

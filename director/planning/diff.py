@@ -13,6 +13,7 @@ from director.model.plan import Hold, Move
 from director.model.record import Applied, DiskRecord, DiskState, InstanceRecord, VmRecord, VmState
 from director.model.sighting import JobState, Power, SeenAgent, Sighting
 from director.model.wanted import VmShape, Want, WantedInstance
+from director.planning import attach
 
 
 class Have(Enum):
@@ -153,6 +154,9 @@ def decide(case: Case, seen: Sighting) -> Decision:
     move = MOVES[want, have]
     if want is Want.STARTED:
         move = WITH_DIFFERENCE[move, difference]
+    if move is Move.NOTHING and case.wanted and case.vm and have is Have.RUNNING:
+        reasons = attach.reasons(case.wanted, case.recorded, seen)
+        move = Move.ATTACH if reasons else move
     if have not in {Have.RUNNING, Have.NO_VM}:
         reasons = (have.value, *reasons)
     return Decision(

@@ -1,5 +1,7 @@
 """Where the record and the world differ: VMs and disks that were lost, changed, moved or made by somebody else.
 
+Network objects are compared in ``fabric_drift``.
+
 Compares; it may not ask, change or repair anything. What only a running task is changing must be left out by the
 caller (``is_settling``).
 """
@@ -25,11 +27,18 @@ class DriftKind(Enum):
     DISK_DETACHED = "disk detached"
     DISK_ATTACHED = "disk attached"
     DISK_UNRECORDED = "disk unrecorded"
+    NETWORK_MISSING = "network object missing"
+    NETWORK_CHANGED = "network object changed"
+    NETWORK_FAILED = "network object failed"
+    NETWORK_FOREIGN = "network object of others"
+    NETWORK_UNUSED = "network objects nobody uses"
+    NETWORK_UNRECORDED = "network object unrecorded"
+    MEMBER_MISSING = "member missing in its pool"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Drift:
-    """``subject`` is a VM's or a disk's name. ``recorded``, ``seen`` and ``fix`` are words for people.
+    """``subject`` is the name of a VM, a disk or a network object. ``recorded``, ``seen`` and ``fix`` are for people.
 
     ``deployment`` and ``instance`` (``group/index``) are empty where nobody knows whose it is.
     """

@@ -7,13 +7,15 @@ from director.model.deployment import Lifecycle
 from director.model.names import AgentId, InstanceId, StepKey
 from director.model.plan import Change, Move, Plan
 from director.model.problem import Problem, Refused
-from director.model.step import DeleteVm, RecordInstance, RunErrand
+from director.model.step import DeleteVm, DetachPorts, RecordInstance, RunErrand
 from director.model.wanted import Wanted, WantedGroup, WantedInstance
+from director.planning import attach
 from director.planning import chain as chains
 from director.planning.build import Builds
 from director.planning.diff import Decision
+from director.planning.inputs import Inputs
 from director.planning.limit import Wave, group_limit
-from director.planning.make import IN_MOTION, Inputs, Maker
+from director.planning.make import IN_MOTION, Maker
 
 ERRAND_S = 24 * 3600.0
 """BOSH lets an errand run for ever; a day is longer than any we know of."""
@@ -126,7 +128,11 @@ def _clean(maker: Maker, run: Runs, decision: Decision, ran: StepKey) -> None:
     name, agent = (identity.name, identity.agent) if is_new or vm is None else (vm.name, vm.agent)
     made = tuple(s.key for s in maker.steps if s.key == StepKey(f"{instance.label}:create-vm"))
     chain = maker.chain(instance.label, instance.id, "Deleting errand instances", (), (), verb="remove")
-    chain.add("remove-vm", DeleteVm(instance=instance.id, vm=name, agent=agent))
+    has_ports = attach.has_ports(instance.shape, instance.attachment.groups, maker.rules.fabrics)
+    chain.add("remove-vm", DeleteVm(instance=instance.id, vm=name, agent=agent, has_ports=has_ports))
+    if has_ports:
+        groups, cpi = instance.attachment.groups, instance.shape.cpi
+        chain.add("detach-ports", DetachPorts(instance=instance.id, vm=name, cpi=cpi, groups=groups))
     generation = maker.generation(decision, instance)
     record = replace(chains.record_of(instance, decision, generation), applied=None)
     chain.add("rest", RecordInstance(record=record))

@@ -1,12 +1,24 @@
 """A plan in words: what changes and why, every step and what it waits for, what is held back."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias, assert_never
 
 from director.model import step as s
+from director.model.fabric import Member, NetworkObject
 from director.model.names import StepKey
 from director.model.placement import Placement
-from director.model.plan import Move, Plan, PlannedStep
+from director.model.plan import Change, Move, Plan, PlannedStep, StackMove
 from director.model.step import Step
+
+NetworkStep: TypeAlias = (
+    s.EnsureStack
+    | s.RemoveStack
+    | s.LeaveStack
+    | s.AttachPorts
+    | s.DetachPorts
+    | s.AnnounceInstance
+    | s.WithdrawInstance
+)
 
 MARKS = {
     Move.CREATE: "+",
@@ -14,6 +26,7 @@ MARKS = {
     Move.DETACH: "-",
     Move.RECREATE: "±",
     Move.UPDATE: "~",
+    Move.ATTACH: "~",
     Move.RESTART: "~",
     Move.START: ">",
     Move.STOP: "x",
@@ -23,21 +36,27 @@ MARKS = {
 
 def explain(plan: Plan, *, steps: bool = True) -> str:
     """The whole plan as lines for a person; ``steps`` False leaves out the steps."""
-    parts = [*_changes(plan), *_holds(plan), *_warnings(plan)]
-    if steps and plan.changes:
+    parts = [*_changes(plan), *_networks(plan), *_holds(plan), *_warnings(plan)]
+    if steps and (plan.changes or plan.stack_moves):
         parts += ["", f"Steps of {plan.deployment} ({_count(plan)}):", *_steps(plan), "", *_limits(plan)]
     return "\n".join(parts)
 
 
 def summary(plan: Plan) -> str:
     """One line: ``Instances: create 2, update 1, delete 1``."""
-    if not plan.changes and plan.holds:
+    changes = (*plan.changes, *plan.stack_moves)
+    if not changes and plan.holds:
         return f"Nothing to do now; {len(plan.holds)} held back."
-    if not plan.changes:
+    if not changes:
         return "No changes: everything is as the manifest says."
-    counts = {move: sum(1 for c in plan.changes if c.move is move) for move in Move}
+    said = [_counted("Instances", plan.changes), _counted("Networks", plan.stack_moves)]
+    return "; ".join(part for part in said if part) + (f"; {len(plan.holds)} held back" if plan.holds else "")
+
+
+def _counted(what: str, changes: Sequence[Change | StackMove]) -> str:
+    counts = {move: sum(1 for change in changes if change.move is move) for move in Move}
     said = ", ".join(f"{move.value} {count}" for move, count in counts.items() if count)
-    return f"Instances: {said}" + (f"; {len(plan.holds)} held back" if plan.holds else "")
+    return f"{what}: {said}" if said else ""
 
 
 def describe(step: Step) -> str:
@@ -68,10 +87,49 @@ def describe(step: Step) -> str:
             return f"wait for the agent, at most {step.timeout_s:g} s"
         case s.CompilePackage():
             return f"compile {step.package}/{step.fingerprint[:12]}"
+        case (
+            s.EnsureStack()
+            | s.RemoveStack()
+            | s.LeaveStack()
+            | s.AttachPorts()
+            | s.DetachPorts()
+            | s.AnnounceInstance()
+            | s.WithdrawInstance()
+        ):
+            return _of_networks(step)
         case s.Gate():
             return step.name
         case _:
             return _WORDS[type(step)]
+
+
+def _of_networks(step: NetworkStep) -> str:
+    match step:
+        case s.EnsureStack():
+            gone = f", remove {_several(step.gone)}" if step.gone else ""
+            return f"make {_several(step.stack.objects)} of {step.stack.name}{gone}"
+        case s.RemoveStack():
+            return f"remove {_several(step.stack.objects)} of {step.stack.name}"
+        case s.LeaveStack():
+            return f"leave {step.stack} to those who use it still"
+        case s.AttachPorts():
+            return f"tag the ports of VM {step.vm}"
+        case s.DetachPorts():
+            return f"wait until VM {step.vm} has no port any more"
+        case s.AnnounceInstance():
+            return f"join {_pools(step.members)}"
+        case s.WithdrawInstance():
+            return f"leave {_pools(step.members)}"
+        case _:
+            assert_never(step)
+
+
+def _several(objects: Sequence[NetworkObject]) -> str:
+    return "one network object" if len(objects) == 1 else f"{len(objects)} network objects"
+
+
+def _pools(members: Sequence[Member]) -> str:
+    return "server pools " + ", ".join(sorted({member.pool.to for member in members}))
 
 
 def _because(placement: Placement) -> str:
@@ -100,6 +158,16 @@ def _changes(plan: Plan) -> Iterator[str]:
     builds = [step.step for step in plan.steps if isinstance(step.step, s.CompilePackage)]
     for build in builds:
         yield f"  * package {build.package}  compile: not yet built for {build.stemcell_os}/{build.stemcell_version}"
+
+
+def _networks(plan: Plan) -> Iterator[str]:
+    """Without instances, what they come to is said already."""
+    if plan.stack_moves and plan.changes:
+        yield "Networks:"
+    width = max((len(move.stack) for move in plan.stack_moves), default=0)
+    for move in plan.stack_moves:
+        yield f"  {MARKS[move.move]} {move.stack:<{width}}  {move.move.value}: {'; '.join(move.reasons)}"
+        yield from (f"      {line}" for line in move.objects)
 
 
 def _holds(plan: Plan) -> Iterator[str]:

@@ -7,72 +7,39 @@ packages are compiled ───────────────────�
                                                                     └▶ post-deploy ▶ recorded
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
-from director.model.cloud import CloudConfig
-from director.model.deployment import Count, Lifecycle
-from director.model.names import InstanceId, PlanId, StepKey
+from director.model.deployment import Lifecycle
+from director.model.names import InstanceId, StepKey
 from director.model.plan import Change, Hold, Limit, Move, Plan, PlannedStep, Unit
-from director.model.record import Applied, InstanceRecord, Record
-from director.model.release import Catalog
-from director.model.sighting import Sighting
-from director.model.step import ForgetDeployment, Gate, RecordDeployment, RecordInstance, RunScript
-from director.model.wanted import Wanted, WantedGroup, WantedInstance
+from director.model.problem import Refused
+from director.model.record import InstanceRecord
+from director.model.step import EnsureStack, ForgetDeployment, Gate, RecordDeployment, RecordInstance, RunScript
+from director.model.wanted import WantedGroup, WantedInstance
 from director.planning import chain as chains
+from director.planning.attach import settled
 from director.planning.audit import audit
 from director.planning.build import Builds, build_steps
-from director.planning.chain import Chain, Rules
+from director.planning.chain import Rules
 from director.planning.diff import Case, Decision, Forced, decide
+from director.planning.fabric import (
+    NETWORKS,
+    READY,
+    StackPlan,
+    departure_steps,
+    ensure_steps,
+    plan_stacks,
+    stack_limit,
+    with_networks_first,
+)
 from director.planning.handover import hand_over
+from director.planning.inputs import Inputs
 from director.planning.limit import CALLS, SCRIPTS, Wave, group_limit, group_limit_name, waves
 from director.planning.order import in_order
-from director.planning.resolve import Sizes
+from director.planning.steps import Chain
 
 IN_MOTION = frozenset({Move.CREATE, Move.UPDATE, Move.RECREATE, Move.START, Move.RESTART})
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """What the operator bent for this run. ``forced`` is by instance, ``undrained`` holds those to skip drain for."""
-
-    forced: Mapping[InstanceId, Forced] = field(default_factory=dict)
-    undrained: frozenset[InstanceId] = frozenset()
-    canaries: Count | None = None
-    max_in_flight: Count | None = None
-    calls_in_flight: int = 32
-    agent_wait_s: float = 600.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Inputs:
-    """Everything a plan is made from. ``specs`` is what each wanted instance should have applied.
-
-    ``growers`` are the CPIs whose disks grow in place, ``leavers`` those that leave enrolments to be cleared.
-    """
-
-    id: PlanId
-    wanted: Wanted
-    specs: Mapping[InstanceId, Applied]
-    record: Record
-    seen: Sighting
-    catalog: Catalog
-    clouds: CloudConfig | None = None
-    taken: Mapping[str, InstanceId] = field(default_factory=dict)
-    config_ids: tuple[int, ...] = ()
-    growers: frozenset[str] = frozenset()
-    leavers: frozenset[str] = frozenset()
-    sizes: Sizes = field(default_factory=dict)
-    asked: Asked = Asked()
-
-
-def applied_of(instance: WantedInstance, configuration_hash: str) -> Applied:
-    """What the instance's agent should report once all is applied."""
-    return Applied(
-        jobs=tuple((job.job.name, job.job.fingerprint) for job in instance.jobs),
-        packages=tuple(sorted((package.name, package.key) for package in instance.packages)),
-        configuration_hash=configuration_hash,
-    )
 
 
 def make_plan(given: Inputs) -> Plan:
@@ -83,9 +50,10 @@ def make_plan(given: Inputs) -> Plan:
 def make_deletion(given: Inputs, *, is_forced: bool) -> Plan:
     """The plan that removes a deployment: every instance, then its row. Forced: failures hold nothing up."""
     maker = Maker(given, deployment_next="delete")
-    gone = maker.removed_gate()
+    maker.plan_networks()
+    gone = maker.leave_networks((maker.removed_gate(),))
     maker.steps.append(
-        PlannedStep(key=StepKey("deployment:forget"), step=ForgetDeployment(), subject="deployment", needs=(gone,))
+        PlannedStep(key=StepKey("deployment:forget"), step=ForgetDeployment(), subject="deployment", needs=gone)
     )
     plan = maker.finished()
     if not is_forced:
@@ -105,12 +73,14 @@ class Maker:
         self.holds: list[Hold] = []
         calls = given.asked.calls_in_flight
         self.limits = [Limit(name=name, max=calls) for name in (CALLS, SCRIPTS)]
+        self.stacks = StackPlan()
         self.rules = Rules(
             jobs={job.fingerprint: job for release in given.catalog.releases for job in release.jobs},
             serial=given.record.deployment.serial + 1,
             agent_wait_s=given.asked.agent_wait_s,
             growers=given.growers,
             leavers=given.leavers,
+            fabrics=given.fabrics,
             deployment_next=deployment_next,
         )
         self.recorded = {instance.id: instance for instance in given.record.instances}
@@ -119,11 +89,13 @@ class Maker:
 
     def plan(self) -> Plan:
         removed = self.removed_gate()
+        self.plan_networks()
+        self.ensure_networks()
         builds = self.builds()
         gate: tuple[StepKey, ...] = (removed,)
         for batch in _batches(self.given.wanted.groups):
             gate = tuple(self.group(group, gate, removed, builds) for group in batch)
-        self.finish(self.post_deploy(gate))
+        self.finish(self.leave_networks(self.post_deploy(gate)))
         return self.finished(builds.reserve)
 
     def finished(self, reserve: tuple[InstanceRecord, ...] = ()) -> Plan:
@@ -131,16 +103,51 @@ class Maker:
             id=self.given.id,
             deployment=self.given.wanted.deployment,
             parent=self.given.record.deployment.serial,
-            steps=in_order(hand_over(self.steps, self.given.record)),
+            steps=in_order(hand_over(self.networks_first(), self.given.record)),
             units=tuple(self.units),
             limits=tuple(self.limits),
             changes=tuple(self.changes),
             holds=tuple(self.holds),
             reserve=(*self.new_records(), *reserve),
+            stack_moves=self.stacks.moves,
+            joins=self.stacks.joins,
         )
         faults = audit(plan, self.given.record)
         assert not faults, f"the planner broke its own rules: {'; '.join(faults)}"
         return plan
+
+    # Networks
+
+    def plan_networks(self) -> None:
+        """Raises Refused for what the fabrics say no plan may go on with."""
+        given = self.given
+        self.stacks = plan_stacks(given.wanted.deployment, given.stacks, given.recorded_stacks, given.seen.fabrics)
+        if self.stacks.problems:
+            raise Refused(self.stacks.problems)
+
+    def ensure_networks(self) -> None:
+        """Side by side with what is deleted and compiled; VMs and pool members wait for all of them."""
+        for step, unit in ensure_steps(self.stacks):
+            self.steps.append(step)
+            self.units.append(unit)
+        if self.stacks.ensures:
+            self.limits.append(stack_limit())
+            ends = [step.key for step in self.steps if isinstance(step.step, EnsureStack)]
+            self.steps.append(
+                PlannedStep(key=READY, step=Gate(name="networks ready"), subject="networks ready", needs=tuple(ends))
+            )
+
+    def networks_first(self) -> Sequence[PlannedStep]:
+        return with_networks_first(self.steps) if any(step.key == READY for step in self.steps) else self.steps
+
+    def leave_networks(self, needs: tuple[StepKey, ...]) -> tuple[StepKey, ...]:
+        """When nothing of this deployment is on them any more."""
+        steps = list(departure_steps(self.stacks, needs))
+        if steps and not any(limit.name == NETWORKS for limit in self.limits):
+            self.limits.append(stack_limit())
+        self.steps += [step for step, _ in steps]
+        self.units += [unit for _, unit in steps]
+        return (*needs, *(step.key for step, _ in steps))
 
     def new_records(self) -> tuple[InstanceRecord, ...]:
         """Instances not recorded yet, reserved with their addresses when the plan is adopted."""
@@ -298,6 +305,9 @@ class Maker:
         mark = " (canary)" if wave.are_canaries else ""
         limits = (group_limit_name(group.name),)
         chain = self.chain(wanted.label, wanted.id, stage, limits, needs, verb="update", mark=mark)
+        if decision.move is Move.ATTACH:
+            chains.add_attachment(chain, decision, wanted, rules)
+            return self.take(chain)
         if decision.move not in IN_MOTION:
             chains.add_rest(chain, decision, wanted, rules)
             return self.take(chain)
@@ -310,7 +320,7 @@ class Maker:
             agent = chains.add_update(chain, decision, wanted, spec, rules)
         watch = group.update.canary_watch if wave.are_canaries else group.update.update_watch
         chains.add_start(chain, wanted, agent, spec, watch)
-        chain.add("settle", RecordInstance(record=replace(record, applied=spec, is_settled=True)))
+        chain.add("settle", RecordInstance(record=settled(replace(record, applied=spec), wanted)))
         return self.take(chain)
 
     def generation(self, decision: Decision, wanted: WantedInstance) -> int:

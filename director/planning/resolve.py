@@ -5,7 +5,7 @@ find and decides nothing itself but what a VM and a disk are made from (bosh-dir
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from director.model.cloud import Az, CloudConfig
@@ -26,6 +26,8 @@ from director.model.wanted import (
     WantedPackage,
 )
 from director.planning.address import Reservation, assign_addresses
+from director.planning.attach import vm_properties
+from director.planning.fabric_stacks import Fabrics, attachment_of, segments_of
 from director.planning.link import LinkedJob, Links, Member, SharedLink, address_of, resolve_links
 from director.planning.network import networks_of
 from director.planning.package import Packages, packages_of
@@ -50,16 +52,17 @@ def resolve(
     shared_links: Sequence[SharedLink] = (),
     states: Mapping[InstanceId, Want] | None = None,
     sizes: Sizes | None = None,
+    fabrics: Fabrics | None = None,
 ) -> Wanted:
     """What is wanted, with nothing left to choose. Instances of the record that it lacks are obsolete.
 
     ``taken`` are addresses of other deployments by owner; ``versions`` and ``stemcells`` say what the manifest's
     releases and stemcell aliases mean; ``states`` overrides what single instances should be; ``sizes`` has the VM
-    properties of every ``vm_resources`` on its infrastructure. The same arguments give the same answer; ``seed`` must
-    differ from one call to the next that may make new instances.
+    properties of every ``vm_resources`` on its infrastructure; ``fabrics`` what is known of managed networks. The same
+    arguments give the same answer; ``seed`` must differ from one call to the next that may make new instances.
     Raises Refused with every problem at once.
     """
-    resolver = _Resolver(deployment, clouds, catalog, versions, stemcells, states or {}, sizes or {})
+    resolver = _Resolver(deployment, clouds, catalog, versions, stemcells, states or {}, sizes or {}, fabrics)
     return resolver.wanted(record, taken, seed, shared_links)
 
 
@@ -83,9 +86,11 @@ class _Resolver:
         stemcells: Mapping[str, Stemcell],
         states: Mapping[InstanceId, Want],
         sizes: Sizes,
+        fabrics: Fabrics | None,
     ) -> None:
         self.deployment, self.clouds, self.catalog = deployment, clouds, catalog
         self.versions, self.stemcells, self.states, self.sizes = versions, stemcells, states, sizes
+        self.fabrics = fabrics
         self.problems: list[Problem] = []
         self.networks = {network.name: network for network in clouds.networks}
         self.releases = {(release.name, release.version): release for release in catalog.releases}
@@ -183,26 +188,43 @@ class _Resolver:
         properties = {az: self.cloud_properties(group, az) for az in zones}
         stemcells = {az: self.stemcell(group, az) for az in zones}
         instances = [
-            WantedInstance(
-                id=seat.id,
-                deployment=self.deployment.name,
-                group=group.name,
-                index=seat.index,
-                az=seat.az,
-                is_bootstrap=seat.is_bootstrap,
-                is_new=seat.recorded is None,
-                lifecycle=group.lifecycle,
-                want=self.want(seat),
-                addresses=tuple(r.address for r in reserved[seat.id]),
-                shape=_shape(group, seat, reserved[seat.id], stemcells[seat.az], properties[seat.az]),
-                disk=disk,
-                jobs=jobs,
-                packages=packages,
-                tags=tags,
+            self.attached(
+                group,
+                properties[seat.az],
+                WantedInstance(
+                    id=seat.id,
+                    deployment=self.deployment.name,
+                    group=group.name,
+                    index=seat.index,
+                    az=seat.az,
+                    is_bootstrap=seat.is_bootstrap,
+                    is_new=seat.recorded is None,
+                    lifecycle=group.lifecycle,
+                    want=self.want(seat),
+                    addresses=tuple(r.address for r in reserved[seat.id]),
+                    shape=_shape(group, seat, reserved[seat.id], stemcells[seat.az], properties[seat.az]),
+                    disk=disk,
+                    jobs=jobs,
+                    packages=packages,
+                    tags=tags,
+                ),
             )
             for seat in seats
         ]
         return WantedGroup(name=group.name, lifecycle=group.lifecycle, update=group.update, instances=tuple(instances))
+
+    def attached(self, group: InstanceGroup, properties: Tree, instance: WantedInstance) -> WantedInstance:
+        """With its places in the fabric, which are no part of its VM's shape: changing them makes no new VM."""
+        cpi, fabrics = instance.shape.cpi, self.fabrics
+        if fabrics is None or cpi not in fabrics.cpis:
+            return instance
+        label = f"{instance.group}-{instance.index}-{instance.id[:8]}"
+        attachment, members = attachment_of(
+            fabrics, group, instance.az, properties, instance.addresses, label, self.problems
+        )
+        shape = replace(instance.shape, cloud_properties=vm_properties(properties, cpi, fabrics.cpis))
+        segments = segments_of(fabrics, instance.addresses)
+        return replace(instance, shape=shape, attachment=attachment, members=members, segments=segments)
 
     def want(self, seat: Seat) -> Want:
         recorded = seat.recorded.want if seat.recorded else Want.STARTED

@@ -45,5 +45,9 @@ class StoreFailure(Failure):
     """The record could not be read or written."""
 
 
-class Conflict(StoreFailure):
+class Outdated(Failure):
+    """What a plan was made from is no longer so: looking and planning again can help, the same call cannot."""
+
+
+class Conflict(StoreFailure, Outdated):
     """Somebody else changed it first: a stale plan, a stale config id, an address already taken."""

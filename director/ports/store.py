@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeAlias
 
-from director.model.names import AgentId, DeploymentName, DiskName, InstanceId, PlanId, TaskId, VmName
+from director.model.fabric import Stack, StackRecord
+from director.model.names import AgentId, DeploymentName, DiskName, InstanceId, PlanId, StackName, TaskId, VmName
 from director.model.record import (
     AgentRecord,
     Config,
@@ -69,6 +70,46 @@ class PutDisk:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DropDisk:
     name: DiskName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JoinStack:
+    """``user`` is among the users from now on. A stack not recorded yet is written as CHANGING, without objects, and
+    its claims are taken. Conflict when it is REMOVING, or another stack holds one of its claims.
+    """
+
+    stack: Stack
+    user: DeploymentName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PutStack:
+    """Writes objects, state and claims of a recorded stack; who uses it stays as it is. Conflict as for JoinStack's
+    claims.
+    """
+
+    record: StackRecord
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeaveStack:
+    name: StackName
+    user: DeploymentName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RetireStack:
+    """Makes it REMOVING. Conflict when anybody but ``user`` uses it; nothing happens when it is not recorded."""
+
+    name: StackName
+    user: DeploymentName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropStack:
+    """The row, its users and its claims."""
+
+    name: StackName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,6 +226,11 @@ Change: TypeAlias = (
     | DropVm
     | PutDisk
     | DropDisk
+    | JoinStack
+    | PutStack
+    | LeaveStack
+    | RetireStack
+    | DropStack
     | OpenIntent
     | CloseIntent
     | PutPlan
@@ -264,6 +310,12 @@ class Store(Protocol):
     async def vms(self) -> tuple[VmRecord, ...]: ...
 
     async def disks(self, *, orphaned: bool | None = None) -> tuple[DiskRecord, ...]: ...
+
+    async def stacks(self) -> tuple[StackRecord, ...]:
+        """Of every deployment, by name."""
+        ...
+
+    async def stack(self, name: StackName) -> StackRecord | None: ...
 
     async def catalog(self) -> Catalog: ...
 

@@ -16,7 +16,8 @@ from director.model.sighting import Sighting
 from director.model.wanted import Want
 from director.planning.diff import Forced
 from director.planning.explain import explain
-from director.planning.make import Asked, make_plan
+from director.planning.inputs import Asked
+from director.planning.make import make_plan
 from tests.support.planning import CATALOG, compiled, deployed, inputs, seen_all, wish
 
 CASES = Path(__file__).parent / "cases"

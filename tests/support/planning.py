@@ -29,7 +29,7 @@ from director.model.sighting import JobState, Power, SeenAgent, SeenVm, Sighting
 from director.model.tree import digest_of
 from director.model.wanted import Want, Wanted, WantedInstance
 from director.planning.chain import identity_of
-from director.planning.make import Inputs, applied_of
+from director.planning.inputs import Inputs, applied_of
 from director.planning.package import missing_compilations
 from director.planning.resolve import resolve
 from director.planning.spec import spec_tree

@@ -6,8 +6,10 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from director.manifest.load import check_cloud_text, check_runtime_text
+from director.manifest.load import check_cloud_text, check_network_text, check_runtime_text, load_cloud, load_networks
 from director.model.problem import Refused
+from tests.unit.manifest.fabric_samples import CLOUD as MANAGED
+from tests.unit.manifest.fabric_samples import NETWORKS
 from tests.unit.manifest.manifest_samples import CLOUD, MANIFEST, load
 
 RUNTIME = """\
@@ -37,7 +39,10 @@ def paths(node, path=()):
 def mutated(draw, text):
     tree = yaml.safe_load(text)
     for _ in range(draw(st.integers(1, 3))):
-        *above, last = draw(st.sampled_from([path for path in paths(tree) if path]))
+        found = [path for path in paths(tree) if path]
+        if not found:
+            break
+        *above, last = draw(st.sampled_from(found))
         node = tree
         for key in above:
             node = node[key]
@@ -70,3 +75,18 @@ def test_mutated_configs_are_loaded_or_refused(data):
     except Refused as refused:
         told = refused.problems
     assert all(problem.fix and problem.mark for problem in told)
+
+
+@settings(deadline=None, max_examples=120)
+@given(st.data())
+def test_mutated_networks_are_loaded_or_refused(data):
+    cloud, networks = mutated(data.draw, MANAGED), mutated(data.draw, NETWORKS)
+    told = (*check_cloud_text(cloud, "c.yml"), *check_network_text(networks, "n.yml"))
+    assert all(problem.fix and problem.mark for problem in told)
+    for load_it in (lambda: load_cloud(cloud, "c.yml"), lambda: load_networks([("n", networks)])):
+        told = ()
+        try:
+            load_it()
+        except Refused as refused:
+            told = refused.problems
+        assert all(problem.fix and problem.mark for problem in told)

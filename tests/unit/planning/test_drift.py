@@ -147,4 +147,6 @@ def test_every_kind_of_drift_is_found_by_some_case():
         {"disks": (replace(SEEN_DISK, vm=None),)},
         {"disk": replace(DISK, state=DiskState.DETACHED, vm=None)},
     ]
-    assert {kind for case in cases for kind in kinds(**case)} == set(DriftKind)
+    # Those of networks are tried in test_fabric_drift.
+    of_machines = {kind for kind in DriftKind if kind.value.startswith(("vm", "disk"))}
+    assert {kind for case in cases for kind in kinds(**case)} == of_machines
