@@ -5,7 +5,7 @@ Adapters are imported when one is asked for: a director without vSphere never lo
 
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final, cast
 
@@ -16,6 +16,7 @@ from director.manifest.read import read
 from director.model.cpi import CpiEntry
 from director.model.problem import Problem, Refused
 from director.model.tree import Tree
+from director.ports.fabric import Fabric
 from director.ports.infrastructure import Infrastructure
 from director.ports.tasklog import TaskLog
 from director.reconcile.driver import current_task
@@ -23,10 +24,18 @@ from director.settings import Settings
 
 FILE: Final = "infrastructure.yml"
 LOCAL, VSPHERE = "local", "vsphere"
+FABRIC_KEY: Final = "nsxt"
+"""Where BOSH's vSphere CPI has it among its properties (agent-cpi-vsphere.md 3.1)."""
 _NO_LIBRARY: Final = Problem(
     code="settings.no-library",
     summary="A library is missing",
     detail="The library for vCenter (pyVmomi) is not installed beside the director.",
+    fix="install the director with its vSphere extra: `make install-vsphere` in its checkout.",
+)
+_NO_HTTPX: Final = Problem(
+    code="settings.no-library",
+    summary="A library is missing",
+    detail="The library for NSX-T's API (httpx) is not installed beside the director.",
     fix="install the director with its vSphere extra: `make install-vsphere` in its checkout.",
 )
 
@@ -47,12 +56,30 @@ class Builder:
 
     def of(self, entry: CpiEntry) -> Infrastructure:
         """Raises Refused when its properties are wrong. Connects to nothing yet."""
-        properties = cast("Tree", fill(entry.properties, {}, must_fill=True))
+        properties = _properties(entry)
         if entry.exec_path is None and entry.type == LOCAL:
             return self._local()
         if entry.exec_path is None and entry.type == VSPHERE:
-            return self._vsphere(entry.name, properties)
+            return self._vsphere(entry.name, {key: properties[key] for key in properties if key != FABRIC_KEY})
         return self._program(entry, properties)
+
+    def own_fabric(self) -> Fabric | None:
+        """The one of the director's own infrastructure. Raises Refused."""
+        path = self.settings.state_dir / FILE
+        return self.fabric_of(replace(_entry_in(path), name="")) if path.exists() else None
+
+    def fabric_of(self, entry: CpiEntry) -> Fabric | None:
+        """What the entry's ``nsxt`` names; a CPI program sees to its networks itself. Raises Refused."""
+        found = _properties(entry).get(FABRIC_KEY)
+        if found is None or entry.exec_path is not None or entry.type not in {LOCAL, VSPHERE}:
+            return None
+        try:
+            from director.adapters.nsxt import NsxtFabric  # noqa: PLC0415  see the module
+        except ModuleNotFoundError as error:
+            if error.name != "httpx":
+                raise
+            raise Refused([_NO_HTTPX]) from error
+        return NsxtFabric(cast("Tree", found), director_uuid=self.director_uuid, name=entry.name)
 
     def _local(self) -> Infrastructure:
         return LocalInfrastructure(
@@ -90,6 +117,10 @@ class Builder:
         task = current_task.get()
         if task is not None:
             self.tasklog.append(task, "cpi", f"{line}\n")
+
+
+def _properties(entry: CpiEntry) -> Tree:
+    return cast("Tree", fill(entry.properties, {}, must_fill=True))
 
 
 def own_is_here(settings: Settings) -> bool:

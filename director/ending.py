@@ -13,7 +13,7 @@ NAMED_MAX: Final = 5
 
 
 async def left_elsewhere(settings: Settings) -> tuple[str, ...]:
-    """VMs and disks that the record has on other infrastructures than this machine."""
+    """VMs and disks that the record has on other infrastructures than this machine, and all that lies in a fabric."""
     database = Home(settings.state_dir).database
     if not database.exists():
         return ()
@@ -22,9 +22,10 @@ async def left_elsewhere(settings: Settings) -> tuple[str, ...]:
         is_here = own_is_here(settings)
         vms = [vm.name for vm in await store.vms() if vm.shape.cpi or not is_here]
         disks = [disk.name for disk in await store.disks() if disk.cpi or not is_here]
+        stacks = [f"networks {record.stack.name}" for record in await store.stacks()]
     finally:
         await store.close()
-    return (*vms, *disks)
+    return (*vms, *disks, *stacks)
 
 
 async def end_everything(settings: Settings, *, forgets: bool = False) -> None:
@@ -37,7 +38,7 @@ async def end_everything(settings: Settings, *, forgets: bool = False) -> None:
     if left:
         named = ", ".join(left[:NAMED_MAX]) + (f" and {len(left) - NAMED_MAX} more" if len(left) > NAMED_MAX else "")
         raise Failure(
-            f"{len(left)} VMs and disks are not on this machine and would be left behind: {named}. Delete their "
+            f"{len(left)} VMs, disks and networks are not on this machine and would be left behind: {named}. Delete their "
             "deployments and orphaned disks first, or repeat with --forget-elsewhere to leave them where they are."
         )
     await destroy(settings.state_dir)

@@ -29,9 +29,11 @@ from director.model.problem import Refused
 from director.parts import made_parts
 from director.planning.explain import explain
 from director.ports.failure import Failure
+from director.reconcile.apply_networks import OutlivingNetworks
 from director.reconcile.doctor import Doctor
 from director.reconcile.drift import look_for_drift
 from director.reconcile.driver import Driver
+from director.reconcile.fabric_view import show_networks
 from director.reconcile.handlers import Deployments, handlers
 from director.reconcile.prepare import Preparer
 from director.reconcile.seed import seed
@@ -69,6 +71,7 @@ async def serve(settings: Settings) -> None:
             Software(world=world, archives=ArchiveReader(blobs, home.scratch), scratch=home.scratch),
             Visit(world=world, blobs=blobs, scratch=home.scratch),
             Tidy(world=world),
+            OutlivingNetworks(world=world, encode=plan_to_tree),
         )
         driver = Driver(world, table, preparer, tasks_at_once=settings.tasks_at_once, prelude=parts.cpis.refresh)
         services = Services(
@@ -87,6 +90,7 @@ async def serve(settings: Settings) -> None:
             bundle_file=lambda: parts.bundle.file,
             check_cpis=parts.cpis.check,
             drift=partial(look_for_drift, world, refresh=parts.cpis.refresh),
+            networks=partial(show_networks, world, refresh=parts.cpis.refresh),
             examine=Doctor(world=world, targets=parts.gateway.targets, reach=reach, refresh=parts.cpis.refresh).examine,
             upload_size_max=settings.upload_size_max,
         )

@@ -14,6 +14,7 @@ from director.adapters.secrets import SecretKeeper
 from director.adapters.store import SqlStore
 from director.adapters.tasklog import FileTaskLog
 from director.builder import Builder
+from director.execution.fabrics import Fabrics
 from director.execution.infrastructures import Infrastructures
 from director.execution.world import World
 from director.home import Home
@@ -48,6 +49,9 @@ async def made_parts(settings: Settings, home: Home) -> AsyncIterator[Parts]:
         builder = Builder(settings=settings, director_uuid=await director_uuid(store), tasklog=tasklog, bundle=bundle)
         infrastructure = builder.own()
         stack.push_async_callback(infrastructure.close)
+        fabric = builder.own_fabric()
+        if fabric is not None:
+            stack.push_async_callback(fabric.close)
         gateway = Gateway(
             store=store,
             blobs=blobs,
@@ -62,8 +66,9 @@ async def made_parts(settings: Settings, home: Home) -> AsyncIterator[Parts]:
             secrets=SecretKeeper(store, home.secrets_key, clock),
             tasklog=tasklog,
             clock=clock,
+            fabrics=Fabrics(fabric),
         )
-        cpis = Cpis(world, builder.of)
+        cpis = Cpis(world, builder.of, builder.fabric_of)
         stack.push_async_callback(cpis.close)
         yield Parts(world=world, gateway=gateway, blobs=blobs, cpis=cpis, bundle=bundle, uuid=builder.director_uuid)
 

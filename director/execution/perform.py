@@ -7,6 +7,7 @@ same plan's successor and comes to the same end, with nothing doubled (architect
 from typing import assert_never
 
 from director.execution import perform_agent as agents
+from director.execution import perform_fabric as fabric
 from director.execution import perform_infrastructure as infrastructure
 from director.execution import perform_record as records
 from director.execution.world import Run, World
@@ -65,6 +66,16 @@ async def _dispatch(planned: PlannedStep, run: Run, world: World) -> Tree:
             | s.CompilePackage()
         ):
             return await agents.perform(step, planned.key, run, world)
+        case (
+            s.EnsureStack()
+            | s.RemoveStack()
+            | s.LeaveStack()
+            | s.AttachPorts()
+            | s.DetachPorts()
+            | s.AnnounceInstance()
+            | s.WithdrawInstance()
+        ):
+            return await fabric.perform(step, planned.key, run, world)
         case s.OrphanDisk() | s.RecordInstance() | s.ForgetInstance() | s.RecordDeployment() | s.ForgetDeployment():
             return await records.perform(step, run, world)
         case s.Gate():

@@ -1,23 +1,21 @@
 """Steps that change VMs and disks on the infrastructure, each between an intent and its result."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import assert_never
 
-from director.execution.trail import event
+from director.execution.intend import intending
 from director.execution.world import Run, World
 from director.manifest.fill import fill
 from director.model.names import DiskCid, DiskName, StepKey, VmCid, VmName
 from director.model.problem import Refused
-from director.model.record import DiskRecord, DiskState, Intent, VmRecord, VmState
+from director.model.record import DiskRecord, DiskState, VmRecord, VmState
 from director.model.sighting import Power
 from director.model.step import AttachDisk, ClearEnrolment, CreateDisk, CreateVm, DeleteVm, DetachDisk, GrowDisk
 from director.model.tree import Tree
 from director.model.wanted import VmShape
-from director.ports.failure import Failure, InfrastructureFailure
+from director.ports.failure import InfrastructureFailure
 from director.ports.infrastructure import DiskRequest, Infrastructure, VmRequest
-from director.ports.store import Change, CloseIntent, DropVm, OpenIntent, PutDisk, PutVm
+from director.ports.store import DropVm, PutDisk, PutVm
 
 InfrastructureStep = CreateVm | ClearEnrolment | DeleteVm | CreateDisk | GrowDisk | AttachDisk | DetachDisk
 
@@ -42,34 +40,6 @@ async def perform(step: InfrastructureStep, key: StepKey, run: Run, world: World
             assert_never(step)
 
 
-class _Effect:
-    """The changes that become true with the effect, committed together with the closing of its intent."""
-
-    def __init__(self) -> None:
-        self.changes: list[Change] = []
-
-
-@asynccontextmanager
-async def _intending(
-    effect: str, target: str, key: StepKey, run: Run, world: World, *before: Change
-) -> AsyncIterator[_Effect]:
-    """Intent and ``before`` in one transaction, then the body, then the result. A failure closes the intent too:
-    what it may have left behind is in the rows written before it.
-    """
-    now = world.clock.now()
-    intent = Intent(task=run.task, step=key, effect=effect, target=target, deployment=run.name, opened_at=now)
-    await world.store.commit(*before, OpenIntent(intent=intent))
-    done = _Effect()
-    try:
-        yield done
-    except Failure as failure:
-        closing = CloseIntent(task=run.task, step=key, at=world.clock.now(), result=f"failed: {failure}")
-        await world.store.commit(closing, event(run, world, effect, target, error=str(failure)))
-        raise
-    closing = CloseIntent(task=run.task, step=key, at=world.clock.now())
-    await world.store.commit(*done.changes, closing, event(run, world, effect, target))
-
-
 async def _create_vm(step: CreateVm, key: StepKey, run: Run, world: World) -> Tree:
     infrastructure = world.infrastructures.of(step.shape.cpi)
     if step.vm in run.vms and (running := await _running(step.vm, infrastructure)):
@@ -87,7 +57,7 @@ async def _create_vm(step: CreateVm, key: StepKey, run: Run, world: World) -> Tr
         has_enrolment=(await infrastructure.info()).leaves_enrolment,
     )
     run.vms[vm.name] = vm
-    async with _intending("create vm", step.vm, key, run, world, PutVm(record=vm)) as done:
+    async with intending("create vm", step.vm, key, run, world, PutVm(record=vm)) as done:
         cid = await infrastructure.create_vm(
             VmRequest(
                 name=step.vm,
@@ -154,14 +124,18 @@ async def _delete_vm(step: DeleteVm, key: StepKey, run: Run, world: World) -> Tr
         return {}
     leaving = replace(vm, state=VmState.DELETING)
     infrastructure = world.infrastructures.of(vm.shape.cpi)
-    async with _intending("delete vm", step.vm, key, run, world, PutVm(record=leaving)) as done:
+    async with intending("delete vm", step.vm, key, run, world, PutVm(record=leaving)) as done:
         cid = vm.cid or await _found_cid(step.vm, infrastructure)
         if cid is not None:
             await infrastructure.delete_vm(cid)
         await world.agents.revoke(step.agent)
         freed = [replace(disk, vm=None, state=DiskState.DETACHED) for disk in run.disks_on(step.vm)]
-        done.changes += [DropVm(name=step.vm), *(PutDisk(record=disk) for disk in freed)]
-    del run.vms[step.vm]
+        done.changes += [PutDisk(record=disk) for disk in freed]
+        done.changes += [] if step.has_ports else [DropVm(name=step.vm)]
+    if step.has_ports:
+        run.vms[step.vm] = leaving
+    else:
+        del run.vms[step.vm]
     run.disks.update({disk.name: disk for disk in freed})
     return {}
 
@@ -187,7 +161,7 @@ async def _create_disk(step: CreateDisk, key: StepKey, run: Run, world: World) -
         cpi=step.cpi,
     )
     run.disks[disk.name] = disk
-    async with _intending("create disk", step.disk, key, run, world, PutDisk(record=disk)) as done:
+    async with intending("create disk", step.disk, key, run, world, PutDisk(record=disk)) as done:
         vm = next((v for v in run.vms.values() if v.instance == step.instance), None)
         cid = await world.infrastructures.of(step.cpi).create_disk(
             DiskRequest(
@@ -211,7 +185,7 @@ async def _grow_disk(step: GrowDisk, key: StepKey, run: Run, world: World) -> Tr
     if disk.cid is None:
         raise InfrastructureFailure(f"Disk {step.disk} cannot grow: it was never created.")
     grown = replace(disk, size_mb=step.size_mb)
-    async with _intending("grow disk", step.disk, key, run, world) as done:
+    async with intending("grow disk", step.disk, key, run, world) as done:
         await world.infrastructures.of(disk.cpi).grow_disk(disk.cid, step.size_mb)
         done.changes.append(PutDisk(record=grown))
     run.disks[disk.name] = grown
@@ -224,7 +198,7 @@ async def _attach_disk(step: AttachDisk, key: StepKey, run: Run, world: World) -
     if disk.cid is None or vm.cid is None:
         raise InfrastructureFailure(f"Disk {step.disk} cannot be attached: it or VM {step.vm} was never created.")
     held = replace(disk, vm=step.vm, state=DiskState.DETACHED)
-    async with _intending("attach disk", step.disk, key, run, world, PutDisk(record=held)):
+    async with intending("attach disk", step.disk, key, run, world, PutDisk(record=held)):
         run.disks[disk.name] = held
         run.hints[step.disk] = await world.infrastructures.of(disk.cpi).attach_disk(vm.cid, disk.cid)
     return {}
@@ -233,7 +207,7 @@ async def _attach_disk(step: AttachDisk, key: StepKey, run: Run, world: World) -
 async def _detach_disk(step: DetachDisk, key: StepKey, run: Run, world: World) -> Tree:
     disk, vm = run.disks[step.disk], run.vms.get(step.vm)
     freed = replace(disk, vm=None, state=DiskState.DETACHED)
-    async with _intending("detach disk", step.disk, key, run, world) as done:
+    async with intending("detach disk", step.disk, key, run, world) as done:
         if disk.cid is not None and vm is not None and vm.cid is not None:
             await world.infrastructures.of(disk.cpi).detach_disk(vm.cid, disk.cid)
         done.changes.append(PutDisk(record=freed))

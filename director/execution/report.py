@@ -7,6 +7,7 @@ JSON object per step begun or ended, after a first one that lists the plan.
 import json
 from collections import defaultdict
 
+from director.execution.perform_fabric import KEPT
 from director.execution.world import World
 from director.model import step as s
 from director.model.names import TaskId
@@ -30,6 +31,13 @@ STATUS: dict[type, str] = {
     s.StartJobs: "starting jobs",
     s.AwaitRunning: "waiting until it runs",
     s.CompilePackage: "compiling",
+    s.EnsureStack: "creating network",
+    s.RemoveStack: "deleting network",
+    s.LeaveStack: "leaving network",
+    s.AttachPorts: "attaching ports",
+    s.DetachPorts: "detaching ports",
+    s.AnnounceInstance: "joining load balancers",
+    s.WithdrawInstance: "leaving load balancers",
 }
 
 
@@ -119,6 +127,8 @@ class WalkReport:
             self.stages.debug(f"{outcome.end.value} {step.key} after {took:.3f} s {outcome.error}".rstrip())
             line = {"step": step.key, "state": outcome.end.value, "took_s": round(took, 4), "error": outcome.error}
             self.stages.progress({**line, "at": self.stages.world.clock.now()})
+        if isinstance(kept := outcome.result.get(KEPT), str):
+            self.stages.warn(kept)
         if step.unit is None:
             return
         self.left[step.unit] -= 1

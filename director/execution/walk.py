@@ -17,7 +17,7 @@ from director.model.plan import Plan, PlannedStep
 from director.model.step import AwaitAgent, AwaitRunning
 from director.model.tree import Tree
 from director.ports.clock import Clock
-from director.ports.failure import Failure
+from director.ports.failure import Failure, Outdated
 
 Perform = Callable[[PlannedStep], Awaitable[Tree]]
 
@@ -138,24 +138,34 @@ class _Walker:
     async def run(self, step: PlannedStep) -> None:
         started = self.clock.monotonic() - self.start
         self.listener.began(step)
+        outdated = False
         try:
             result, end, error = await self.perform(step), End.DONE, ""
         except Failure as failure:
             result, end, error = {}, End.FAILED, str(failure)
+            outdated = isinstance(failure, Outdated)
         except asyncio.CancelledError:
             if step.key not in self.interrupted:
                 raise
             result, end, error = {}, End.CANCELLED, ""
-        self.end(step, end, started_s=started, error=error, result=result)
+        self.end(step, end, started_s=started, error=error, result=result, outdated=outdated)
         self.advance()
 
     def end(
-        self, step: PlannedStep, end: End, *, started_s: float = 0.0, error: str = "", result: Tree | None = None
+        self,
+        step: PlannedStep,
+        end: End,
+        *,
+        started_s: float = 0.0,
+        error: str = "",
+        result: Tree | None = None,
+        outdated: bool = False,
     ) -> None:
         """Records how a step ended, and what that means for those that need it or come after it."""
         ended_s = self.clock.monotonic() - self.start
         times = {"started_s": started_s or ended_s, "ended_s": ended_s}
-        self.close(step, Outcome(step=step.key, end=end, error=error, result=result or {}, **times))
+        outcome = Outcome(step=step.key, end=end, error=error, is_outdated=outdated, result=result or {}, **times)
+        self.close(step, outcome)
         follows = End.CANCELLED if end is End.CANCELLED else End.SKIPPED
         unmet = [] if end is End.DONE else list(self.needed_by[step.key])
         while unmet:

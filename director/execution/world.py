@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from director.execution.fabrics import Fabrics
 from director.execution.infrastructures import Infrastructures
 from director.model.names import DeploymentName, DiskName, InstanceId, TaskId, VmName
 from director.model.record import DeploymentRecord, DiskRecord, InstanceRecord, Record, VmRecord
@@ -26,6 +27,7 @@ class World:
     secrets: Secrets
     tasklog: TaskLog
     clock: Clock
+    fabrics: Fabrics = field(default_factory=Fabrics)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -1,7 +1,8 @@
 """Carries a prepared plan out: adopts it, walks it, and says how it ended. The only way anything is changed."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
+from typing import Final
 
 from director.execution.perform import perform
 from director.execution.report import WalkReport
@@ -13,8 +14,9 @@ from director.model.plan import PlannedStep
 from director.model.record import PlanRecord
 from director.model.tree import Tree
 from director.planning.explain import summary
-from director.ports.failure import Failure
-from director.ports.store import Change, PutDeployment, PutInstance, PutPlan
+from director.ports.clock import Clock
+from director.ports.failure import Failure, Outdated
+from director.ports.store import Change, JoinStack, PutDeployment, PutInstance, PutPlan
 from director.reconcile.driver import Cancelled, Job
 from director.reconcile.encode import Encode
 from director.reconcile.prepare import Prepared
@@ -24,7 +26,7 @@ async def converge(prepared: Prepared, job: Job, world: World, encode: Encode) -
     """Every step's outcome, all of them done.
 
     Raises Failure with every step's error when one failed, Cancelled when the task was cancelled before all was
-    done, Conflict when the record has moved on since the plan was made.
+    done, Outdated when the record or the world has moved on since the plan was made and nothing else failed.
     """
     job.stages.debug(f"plan {prepared.plan.id}: {summary(prepared.plan)}")
     for problem in prepared.plan.warnings:
@@ -43,6 +45,25 @@ async def converge(prepared: Prepared, job: Job, world: World, encode: Encode) -
     return _judged(outcomes)
 
 
+REPLANS_S: Final = (0.5, 2.0, 4.0)
+"""Pauses before a plan is made anew. Whoever keeps changing what is deployed is not argued with for longer."""
+
+
+async def again_when_outdated(attempt: Callable[[], Awaitable[None]], job: Job, clock: Clock) -> None:
+    """Looks, plans and carries out once more when others changed something between look and write.
+
+    Raises Outdated when that happened every time, and whatever ``attempt`` raises else.
+    """
+    for pause_s in REPLANS_S:
+        try:
+            return await attempt()
+        except Outdated as outdated:
+            job.check()
+            job.stages.warn(f"{outdated} Looking and planning again.")
+            await clock.sleep(pause_s)
+    return await attempt()
+
+
 async def adopt(prepared: Prepared, job: Job, world: World, encode: Encode) -> Run:
     """Stores the plan and reserves what it needs, in one transaction, unless the record has moved on."""
     plan, recorded = prepared.plan, prepared.record
@@ -58,6 +79,7 @@ async def adopt(prepared: Prepared, job: Job, world: World, encode: Encode) -> R
     )
     changes: list[Change] = [PutDeployment(record=adopted, expected_serial=-1 if is_new else plan.parent)]
     changes += [PutPlan(record=body), *(PutInstance(record=instance) for instance in plan.reserve)]
+    changes += [JoinStack(stack=stack, user=plan.deployment) for stack in plan.joins]
     await world.store.commit(*changes)
     run = start_run(
         task=job.task.id,
@@ -75,9 +97,10 @@ async def adopt(prepared: Prepared, job: Job, world: World, encode: Encode) -> R
 
 
 def _judged(outcomes: Mapping[StepKey, Outcome]) -> Mapping[StepKey, Outcome]:
-    errors = [outcome.error for outcome in outcomes.values() if outcome.end is End.FAILED]
-    if errors:
-        raise Failure("\n".join(dict.fromkeys(errors)))
+    failed = [outcome for outcome in outcomes.values() if outcome.end is End.FAILED]
+    if failed:
+        kind = Outdated if all(outcome.is_outdated for outcome in failed) else Failure
+        raise kind("\n".join(dict.fromkeys(outcome.error for outcome in failed)))
     if any(outcome.end is End.CANCELLED for outcome in outcomes.values()):
         raise Cancelled
     return outcomes

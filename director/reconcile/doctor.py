@@ -1,4 +1,4 @@
-"""Examines a running set-up end to end: record, infrastructures, stemcells, cloud config, agents.
+"""Examines a running set-up end to end: record, infrastructures, fabrics, stemcells, cloud config, agents.
 
 Changes nothing but one small setting, which shows that the record can be written. What to do stands with each finding.
 """
@@ -19,10 +19,12 @@ from director.model.names import AgentId
 from director.model.problem import Refused
 from director.model.record import VmState
 from director.model.release import Catalog
+from director.ports.fabric import Fabric, FabricFailure
 from director.ports.failure import InfrastructureFailure, StoreFailure
 from director.ports.infrastructure import Finding, Infrastructure
 from director.ports.store import PutSetting
 from director.reconcile.drift import Refresh, nothing_to_refresh
+from director.reconcile.fabric_examine import missing_fabrics
 from director.reconcile.probe import probe
 
 DIAGNOSE_S: Final = 20.0
@@ -56,7 +58,9 @@ class Doctor:
         written = await self._record()
         about_cpis = await self._cpi_configs()
         by_cpi = self.world.infrastructures.by_cpi
-        diagnoses = await asyncio.gather(*(_diagnose(cpi, one) for cpi, one in sorted(by_cpi.items())))
+        diagnoses = await asyncio.gather(*(_diagnose(_name(cpi), one) for cpi, one in sorted(by_cpi.items())))
+        fabrics = self.world.fabrics.by_cpi
+        of_fabrics = await asyncio.gather(*(_diagnose(_fabric(cpi), one) for cpi, one in sorted(fabrics.items())))
         catalog = await self.world.store.catalog()
         clouds, about_config = await self._cloud_config()
         used = _used(clouds, set(by_cpi))
@@ -64,9 +68,10 @@ class Doctor:
         return (
             written,
             *about_cpis,
-            *(finding for findings in diagnoses for finding in findings),
+            *(finding for findings in (*diagnoses, *of_fabrics) for finding in findings),
             *about_config,
             *_missing_cpis(used, self.world.infrastructures),
+            *missing_fabrics(clouds, self.world.fabrics),
             *_stemcells(catalog, used, self.world.infrastructures),
             *(await probe(clouds, catalog, self.world, are_well) if clouds else ()),
             *await self._listeners(),
@@ -159,31 +164,33 @@ async def _is_remote(infrastructure: Infrastructure) -> bool:
         return True
 
 
-async def _diagnose(cpi: str, infrastructure: Infrastructure) -> Sequence[Finding]:
-    """Its own findings, their subjects led by the CPI's name."""
+async def _diagnose(name: str, examined: Infrastructure | Fabric) -> Sequence[Finding]:
+    """Its own findings, their subjects led by its name."""
     try:
         async with asyncio.timeout(DIAGNOSE_S):
-            found = await infrastructure.diagnose()
+            found = await examined.diagnose()
     except Refused as refused:
         return [
-            Finding(subject=_name(cpi), is_well=False, detail=problem.detail, fix=problem.fix)
-            for problem in refused.problems
+            Finding(subject=name, is_well=False, detail=problem.detail, fix=problem.fix) for problem in refused.problems
         ]
-    except InfrastructureFailure as failure:
+    except (InfrastructureFailure, FabricFailure) as failure:
         fix = "Put right what it says, then ask again."
-        return [Finding(subject=_name(cpi), is_well=False, detail=str(failure), fix=fix)]
+        return [Finding(subject=name, is_well=False, detail=str(failure), fix=fix)]
     except TimeoutError:
         detail = f"It did not answer within {DIAGNOSE_S:g} s."
         fix = "Check that it runs and can be reached from the director's machine."
-        return [Finding(subject=_name(cpi), is_well=False, detail=detail, fix=fix)]
+        return [Finding(subject=name, is_well=False, detail=detail, fix=fix)]
     return [
-        Finding(subject=f"{_name(cpi)}: {one.subject}", is_well=one.is_well, detail=one.detail, fix=one.fix)
-        for one in found
+        Finding(subject=f"{name}: {one.subject}", is_well=one.is_well, detail=one.detail, fix=one.fix) for one in found
     ]
 
 
 def _name(cpi: str) -> str:
     return "infrastructure" if cpi == DEFAULT else f"CPI {cpi}"
+
+
+def _fabric(cpi: str) -> str:
+    return "NSX-T" if cpi == DEFAULT else f"NSX-T of CPI {cpi}"
 
 
 def _all_well(findings: Sequence[Finding]) -> bool:

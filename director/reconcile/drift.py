@@ -1,4 +1,7 @@
-"""Looks at every infrastructure and compares with the whole record. Reads only: repairing is a deploy's work."""
+"""Looks at every infrastructure and fabric, and compares with the whole record.
+
+Reads only: repairing is a deploy's work.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -11,6 +14,7 @@ from director.model.record import DiskRecord, VmRecord
 from director.planning.drift import Drift, Looked, Recorded, find_drift, is_settling
 from director.ports.failure import InfrastructureFailure
 from director.ports.infrastructure import Infrastructure
+from director.reconcile.fabric_drift import look_at_fabrics, network_drift
 
 LOOK_S: Final = 45.0
 """For one infrastructure's two bulk reads: less than the minute that clients wait for an answer."""
@@ -30,12 +34,13 @@ class Unseen:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DriftReport:
-    """``vms`` and ``disks`` count what was seen."""
+    """``vms``, ``disks`` and ``objects`` (of networks) count what was seen."""
 
     drifts: tuple[Drift, ...] = ()
     unseen: tuple[Unseen, ...] = ()
     vms: int = 0
     disks: int = 0
+    objects: int = 0
 
     @property
     def is_clean(self) -> bool:
@@ -59,9 +64,13 @@ async def look_for_drift(
     before, busy = await _record(world), await _busy(world)
     named, unknown = _named(world, before)
     each = list({id(one): one for one in named.values()}.values())
-    answers = await asyncio.gather(*(_look(one) for one in each))
+    stacks = await world.store.stacks()
+    answers, fabrics = await asyncio.gather(
+        asyncio.gather(*(_look(one) for one in each)), look_at_fabrics(world, stacks, before.instances)
+    )
     seen = {id(one): answer for one, answer in zip(each, answers, strict=True)}
     busy, after = busy | await _busy(world), await _record(world)
+    networks = network_drift(fabrics, stacks, await world.store.stacks(), after.instances, busy, deployment)
     changing = busy | _changing(before.vms, after.vms) | _changing(before.disks, after.disks)
     looked, unseen = [], [_unknown(cpi) for cpi in unknown]
     for cpi, infrastructure in named.items():
@@ -71,10 +80,11 @@ async def look_for_drift(
         else:
             looked.append(_without(answer, cpi, changing))
     return DriftReport(
-        drifts=find_drift(_steady(after, changing), looked, deployment),
-        unseen=tuple(unseen),
+        drifts=(*find_drift(_steady(after, changing), looked, deployment), *networks),
+        unseen=(*unseen, *(Unseen(cpi=cpi, reason=f"NSX-T: {why}") for cpi, why in fabrics.unseen)),
         vms=sum(len(one.vms) for one in answers if isinstance(one, Looked)),
         disks=sum(len(one.disks) for one in answers if isinstance(one, Looked)),
+        objects=sum(len(one.sighting.objects) for one in fabrics.looked),
     )
 
 

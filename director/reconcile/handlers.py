@@ -9,13 +9,15 @@ from director.model.outcome import Outcome
 from director.model.wanted import Content
 from director.planning.errand import Runs, make_errand, runs_of
 from director.planning.explain import explain, summary
-from director.reconcile.converge import converge
+from director.reconcile.apply_networks import OutlivingNetworks
+from director.reconcile.converge import again_when_outdated, converge
 from director.reconcile.driver import Handler, Job
 from director.reconcile.encode import Encode
 from director.reconcile.errand_memory import fingerprint_of, has_succeeded, remember
 from director.reconcile.placement import with_placements
 from director.reconcile.prepare import Prepared, Preparer
 from director.reconcile.requests import (
+    ApplyNetworks,
     CleanUp,
     DeleteDeployment,
     DeleteDisk,
@@ -42,21 +44,32 @@ class Deployments:
     encode: Encode
 
     async def deploy(self, request: Deploy, job: Job) -> str:
-        job.stages.event("Preparing deployment", "Preparing deployment", "started")
-        prepared = await self.preparer.deploy(request, keeps=not request.dry_run)
-        job.stages.event("Preparing deployment", "Preparing deployment", "finished")
         if request.dry_run:
+            prepared = await self._prepare(request, job)
             job.stages.say(explain(prepared.plan))
             return f"/deployments/{request.deployment} (dry run)"
+        await again_when_outdated(lambda: self._deploy(request, job), job, self.world.clock)
+        return f"/deployments/{request.deployment}"
+
+    async def _deploy(self, request: Deploy, job: Job) -> None:
+        prepared = await self._prepare(request, job)
         job.check()
         await converge(prepared, job, self.world, self.encode)
         job.stages.say(summary(prepared.plan))
-        return f"/deployments/{request.deployment}"
+
+    async def _prepare(self, request: Deploy, job: Job) -> Prepared:
+        job.stages.event("Preparing deployment", "Preparing deployment", "started")
+        prepared = await self.preparer.deploy(request, keeps=not request.dry_run)
+        job.stages.event("Preparing deployment", "Preparing deployment", "finished")
+        return prepared
 
     async def delete(self, request: DeleteDeployment, job: Job) -> str:
+        await again_when_outdated(lambda: self._delete(request, job), job, self.world.clock)
+        return f"/deployments/{request.deployment}"
+
+    async def _delete(self, request: DeleteDeployment, job: Job) -> None:
         prepared = await self.preparer.deletion(request)
         await converge(prepared, job, self.world, self.encode)
-        return f"/deployments/{request.deployment}"
 
     async def run_errand(self, request: RunErrand, job: Job) -> str:
         job.stages.event("Preparing deployment", "Preparing deployment", "started")
@@ -110,7 +123,9 @@ def _errand_line(errand: str, run: Runs, outcome: Outcome) -> dict[str, object]:
     }
 
 
-def handlers(deployments: Deployments, software: Software, visit: Visit, tidy: Tidy) -> Mapping[type, Handler]:
+def handlers(
+    deployments: Deployments, software: Software, visit: Visit, tidy: Tidy, networks: OutlivingNetworks
+) -> Mapping[type, Handler]:
     """By request class; every class of Request is here, or the driver would fail its task."""
     table: dict[type, object] = {
         Deploy: deployments.deploy,
@@ -124,5 +139,6 @@ def handlers(deployments: Deployments, software: Software, visit: Visit, tidy: T
         ListInstances: visit.list_instances,
         CleanUp: tidy.clean_up,
         DeleteDisk: tidy.delete_disk,
+        ApplyNetworks: networks.apply,
     }
     return table  # type: ignore[return-value]  # each takes the request its key names

@@ -22,13 +22,15 @@ from director.model.sighting import Sighting
 from director.model.tree import Node
 from director.model.wanted import Content, Want, Wanted, WantedInstance
 from director.planning.diff import Forced
-from director.planning.make import Asked, Inputs, applied_of, make_deletion, make_plan
+from director.planning.inputs import Asked, Inputs, applied_of
+from director.planning.make import make_deletion, make_plan
 from director.planning.resolve import Sizes, resolve
 from director.planning.spec import spec_tree
 from director.ports.infrastructure import InfrastructureInfo
 from director.ports.renderer import Renderer, RenderRequest
 from director.reconcile.choose import choose
 from director.reconcile.look import look
+from director.reconcile.networks import Networks, look_for, networks_of
 from director.reconcile.placement import with_placements
 from director.reconcile.refuse import (
     never_finished,
@@ -66,7 +68,7 @@ class Prepared:
         """No step would do anything, and what is recorded about the deployment is already so."""
         recorded = self.record.deployment
         same = (recorded.manifest, recorded.config_ids) == (self.manifest, self.config_ids)
-        return same and self.plan.is_settled and not self.plan.reserve
+        return same and self.plan.is_settled and not self.plan.reserve and not self.plan.joins
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +87,7 @@ class Read:
     sizes: Sizes
     growers: frozenset[str]
     leavers: frozenset[str]
+    networks: Networks
 
     def inputs(self, contents: Mapping[InstanceId, Content], seen: Sighting) -> Inputs:
         instances = [instance for group in self.wanted.groups for instance in group.instances]
@@ -95,11 +98,14 @@ class Read:
             record=self.record,
             seen=seen,
             catalog=self.catalog,
-            clouds=self.loaded.clouds,
+            clouds=self.networks.clouds,
             taken=self.taken,
             config_ids=self.config_ids,
             growers=self.growers,
             leavers=self.leavers,
+            fabrics=self.networks.known.cpis,
+            stacks=self.networks.stacks,
+            recorded_stacks=self.networks.concerned(self.record),
             sizes=self.sizes,
             asked=self.asked,
         )
@@ -143,9 +149,10 @@ class Preparer:
         taken = await self.world.store.addresses_taken(except_deployment=record.deployment.name)
         plan_id = PlanId(str(uuid.uuid4()))
         sizes = await sizes_of(loaded.deployment, loaded.clouds, self.world.infrastructures)
+        networks = await networks_of(loaded.deployment, loaded.clouds, self.world)
         wanted = resolve(
             loaded.deployment,
-            loaded.clouds,
+            networks.clouds,
             record,
             catalog,
             taken=taken,
@@ -154,6 +161,7 @@ class Preparer:
             stemcells=chosen.stemcells,
             states=states,
             sizes=sizes,
+            fabrics=networks.known,
         )
         refuse_deleting_all(wanted, record, request.overrides)
         infos = await self._infos(wanted, loaded.clouds)
@@ -170,13 +178,14 @@ class Preparer:
             sizes=sizes,
             growers=frozenset(cpi for cpi, info in infos.items() if info.can_grow_disks),
             leavers=frozenset(cpi for cpi, info in infos.items() if info.leaves_enrolment),
+            networks=networks,
         )
 
     async def deploy(self, request: Deploy, *, keeps: bool) -> Prepared:
         read = await self.read(request)
         values = await self.values_of(read.loaded.deployment, keeps=keeps)
         contents = await self.render(read.wanted, values)
-        seen = await self.look(read.record)
+        seen = await self.look_for(read)
         plan = make_plan(read.inputs(contents, seen))
         refuse_silent(plan)
         plan = replace(plan, warnings=read.loaded.warnings)
@@ -199,6 +208,8 @@ class Preparer:
             record=record,
             seen=await self.look(record),
             catalog=catalog,
+            fabrics=frozenset(self.world.fabrics.by_cpi),
+            recorded_stacks={one.stack.name: one for one in record.stacks},
             asked=Asked(calls_in_flight=self.calls_in_flight, agent_wait_s=self.agent_wait_s),
         )
         plan = make_deletion(inputs, is_forced=request.force)
@@ -210,6 +221,13 @@ class Preparer:
         cpis = sorted(compiles_on | {i.shape.cpi for group in wanted.groups for i in group.instances})
         infos = await asyncio.gather(*(self.world.infrastructures.of(cpi).info() for cpi in cpis))
         return dict(zip(cpis, infos, strict=True))
+
+    async def look_for(self, read: Read) -> Sighting:
+        """VMs, agents and networks at once."""
+        seen, fabrics = await asyncio.gather(
+            self.look(read.record), look_for(read.wanted, read.record, read.networks, self.world)
+        )
+        return replace(seen, fabrics=fabrics)
 
     async def look(self, record: Record) -> Sighting:
         return await look(record, self.world, director_started=self.director_started)

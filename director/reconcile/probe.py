@@ -13,6 +13,7 @@ from director.model.release import Catalog, Stemcell
 from director.model.tree import Tree
 from director.model.wanted import Address, VmShape
 from director.planning.address import free_addresses, subnets_in
+from director.planning.attach import vm_properties
 from director.planning.network import settings_of
 from director.ports.failure import InfrastructureFailure
 from director.ports.infrastructure import Finding
@@ -35,7 +36,10 @@ async def probe(clouds: CloudConfig, catalog: Catalog, world: World, cpis: set[s
     """
     taken = await world.store.addresses_taken()
     stemcells = {one.cpi: one for one in catalog.stemcells}
+    fabrics = frozenset(world.fabrics.by_cpi)
     types = [one for one in clouds.vm_types if _is_plain(one.cloud_properties)][:TYPES_MAX]
+    # A managed network is made by the first deployment that needs it: until then a VM has no place there.
+    networks = [one for one in clouds.networks if not any(subnet.managed for subnet in one.subnets)]
     asking: list[Awaitable[Finding]] = []
     few = asyncio.Semaphore(AT_ONCE)
     for cpi, azs in _by_cpi(clouds):
@@ -44,11 +48,11 @@ async def probe(clouds: CloudConfig, catalog: Catalog, world: World, cpis: set[s
         where = "" if cpi == DEFAULT else f" on CPI {cpi}"
         place = world.infrastructures.of(cpi).place
         for vm_type in types:
-            wishes = [_wish(vm_type, az, {}, stemcells[cpi]) for az in azs]
+            wishes = [_wish(vm_type, az, {}, stemcells[cpi], fabrics) for az in azs]
             asking.append(_ask(f'VM type "{vm_type.name}"{where}', wishes, place, few))
-        for network in clouds.networks if types else ():
+        for network in networks if types else ():
             joined = [(az, _settings(network, az.name if az else None, taken)) for az in azs]
-            wishes = [_wish(types[0], az, {network.name: tree}, stemcells[cpi]) for az, tree in joined if tree]
+            wishes = [_wish(types[0], az, {network.name: tree}, stemcells[cpi], fabrics) for az, tree in joined if tree]
             if wishes:
                 asking.append(_ask(f'network "{network.name}"{where}', wishes, place, few))
     return await asyncio.gather(*asking)
@@ -82,8 +86,11 @@ def _by_cpi(clouds: CloudConfig) -> Iterator[tuple[str, Sequence[Az | None]]]:
     yield from sorted(azs.items())
 
 
-def _wish(vm_type: VmType, az: Az | None, networks: Mapping[str, Tree], stemcell: Stemcell) -> VmWish:
+def _wish(
+    vm_type: VmType, az: Az | None, networks: Mapping[str, Tree], stemcell: Stemcell, fabrics: frozenset[str]
+) -> VmWish:
     name = az.name if az else None
+    merged = {**(az.cloud_properties if az else {}), **vm_type.cloud_properties}
     return VmWish(
         name=VmName(f"doctor-{vm_type.name}-{name or 'any'}"),
         deployment=_DEPLOYMENT,
@@ -92,7 +99,7 @@ def _wish(vm_type: VmType, az: Az | None, networks: Mapping[str, Tree], stemcell
             stemcell_name=stemcell.name,
             stemcell_version=stemcell.version,
             stemcell_cid=stemcell.cid,
-            cloud_properties={**(az.cloud_properties if az else {}), **vm_type.cloud_properties},
+            cloud_properties=vm_properties(merged, stemcell.cpi, fabrics),
             networks=networks,
             cpi=stemcell.cpi,
         ),

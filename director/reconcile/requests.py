@@ -134,6 +134,15 @@ class DeleteDisk:
     cid: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyNetworks:
+    """Makes what network configs say. With ``remove`` also takes away what none of them says any more."""
+
+    task_type: ClassVar[str] = "apply_networks"
+    dry_run: bool = False
+    remove: bool = False
+
+
 Request: TypeAlias = (
     Deploy
     | DeleteDeployment
@@ -146,6 +155,7 @@ Request: TypeAlias = (
     | ListInstances
     | CleanUp
     | DeleteDisk
+    | ApplyNetworks
 )
 
 _BY_TYPE = {kind.task_type: kind for kind in get_args(Request)}

@@ -1,4 +1,6 @@
-"""Removes what nothing needs any more, and only that: orphaned disks, software no deployment uses (section 4.6)."""
+"""Removes what nothing needs any more, and only that: orphaned disks, software no deployment uses (section 4.6),
+network objects no stack needs.
+"""
 
 from dataclasses import dataclass, replace
 
@@ -7,6 +9,7 @@ from director.model.problem import Problem, Refused
 from director.model.record import DiskRecord, DiskState
 from director.ports.store import DropDisk, DropRelease, DropStemcell, PutDisk
 from director.reconcile.driver import Job
+from director.reconcile.fabric_tidy import tidy_networks
 from director.reconcile.requests import CleanUp, DeleteDisk
 from director.reconcile.unused import KEPT, unused
 
@@ -37,7 +40,9 @@ class Tidy:
         for disk in disks:
             job.check()
             await self._delete(disk, job)
-        return f"Deleted {len(releases)} release(s), {len(stemcells)} stemcell(s), {len(disks)} orphaned disk(s)"
+        networks = await tidy_networks(self.world, job, takes_unrecorded=request.remove_all)
+        counts = f"{len(releases)} release(s), {len(stemcells)} stemcell(s), {len(disks)} orphaned disk(s)"
+        return f"Deleted {counts}{networks.words}"
 
     async def _delete(self, disk: DiskRecord, job: Job) -> None:
         job.stages.event("Deleting orphaned disks", disk.name, "started")

@@ -5,6 +5,7 @@ from director.model.record import Event, Task
 from director.model.tree import Tree
 from director.ports.store import AddEvent
 from director.reconcile.requests import (
+    ApplyNetworks,
     CleanUp,
     DeleteDeployment,
     DeleteDisk,
@@ -24,6 +25,8 @@ def lock_of(request: Request) -> str:
         return f"deployment:{request.deployment}"
     if isinstance(request, UpdateRelease | UpdateStemcell | DeleteRelease | DeleteStemcell | CleanUp):
         return "software"
+    if isinstance(request, ApplyNetworks):
+        return "networks"
     return ""
 
 
@@ -87,5 +90,7 @@ def _subject(request: Request) -> tuple[str, str, str] | None:
             return "delete", "disk", request.cid
         case CleanUp():
             return "clean-up", "director", "unused"
+        case ApplyNetworks(dry_run=False):
+            return "apply", "networks", "configs"
         case _:
             return None

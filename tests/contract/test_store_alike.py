@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from director.adapters.memory.store import MemoryStore
 from director.adapters.store import SqlStore
+from director.model.fabric import StackRecord, StackState
 from director.model.record import DeploymentRecord, DiskState, SealedVariable, TaskState
 from director.model.wanted import Address
 from director.ports.failure import Conflict
@@ -20,17 +21,22 @@ from director.ports.store import (
     DropDeployment,
     DropDisk,
     DropInstance,
+    DropStack,
     DropVariables,
     DropVm,
     EventQuery,
+    JoinStack,
+    LeaveStack,
     OpenIntent,
     PutDeployment,
     PutDisk,
     PutInstance,
     PutPlan,
+    PutStack,
     PutTask,
     PutVariable,
     PutVm,
+    RetireStack,
     TaskQuery,
 )
 from tests.formats.samples import INSTANCE, STORED
@@ -64,6 +70,15 @@ SEALED = st.builds(
     sealed=st.binary(max_size=3),
     created_at=TIMES,
 )
+CLAIMS = st.lists(few(["block:b|10.0.0.0/24", "pool:p|1.2.3.4"]), unique=True, max_size=2).map(tuple)
+STACKS = _as("stack", name=NAMES, owner=DEPLOYMENTS, claims=CLAIMS)
+STACK_CHANGES = st.one_of(
+    st.builds(JoinStack, stack=STACKS, user=DEPLOYMENTS),
+    st.builds(PutStack, record=st.builds(StackRecord, stack=STACKS, state=few(list(StackState)))),
+    st.builds(LeaveStack, name=NAMES, user=DEPLOYMENTS),
+    st.builds(RetireStack, name=NAMES, user=DEPLOYMENTS),
+    st.builds(DropStack, name=NAMES),
+)
 CHANGES = st.one_of(
     st.builds(PutDeployment, record=DEPLOYMENT_RECORDS, expected_serial=st.none() | st.integers(-1, 2)),
     st.builds(DropDeployment, name=DEPLOYMENTS),
@@ -73,6 +88,7 @@ CHANGES = st.one_of(
     st.builds(DropVm, name=NAMES),
     st.builds(PutDisk, record=DISKS),
     st.builds(DropDisk, name=NAMES),
+    STACK_CHANGES,
     st.builds(OpenIntent, intent=_as("intent", step=NAMES, deployment=DEPLOYMENTS, opened_at=TIMES)),
     st.builds(CloseIntent, task=st.just(9), step=NAMES, at=TIMES),
     st.builds(PutPlan, record=_as("plan_record", id=NAMES, deployment=DEPLOYMENTS, task=st.integers(1, 2))),
@@ -84,6 +100,9 @@ CHANGES = st.one_of(
     st.builds(DropConfig, id=st.integers(1, 4)),
 )
 CONFIG = st.tuples(NAMES, few(["one", "two"]), st.none() | st.integers(0, 3))
+STACKS_ONLY = st.lists(
+    st.lists(STACK_CHANGES | st.builds(DropDeployment, name=DEPLOYMENTS), min_size=1, max_size=3), max_size=16
+)
 COMMITS = st.lists(st.lists(CHANGES, min_size=1, max_size=6) | CONFIG | st.just("task"), max_size=12)
 
 
@@ -110,6 +129,7 @@ async def _reads(store):
         "others": await store.addresses_taken(except_deployment="a"),
         "vms": await store.vms(),
         "disks": [await store.disks(orphaned=orphaned) for orphaned in (None, True, False)],
+        "stacks": await store.stacks(),
         "intents": await store.open_intents(),
         "plans": [await store.plan(name) for name in "xyz"] + [await store.plan_of_task(task) for task in (1, 2)],
         "tasks": await store.tasks(TaskQuery()),
@@ -134,5 +154,12 @@ async def _compare(commits, directory):
 @settings(max_examples=40, deadline=None)
 @given(commits=COMMITS)
 def test_random_commits_read_the_same_from_memory_and_from_sqlite(commits):
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(_compare(commits, Path(directory)))
+
+
+@settings(max_examples=40, deadline=None)
+@given(commits=STACKS_ONLY)
+def test_random_changes_of_stacks_read_the_same_from_memory_and_from_sqlite(commits):
     with tempfile.TemporaryDirectory() as directory:
         asyncio.run(_compare(commits, Path(directory)))

@@ -1,8 +1,29 @@
 """One value of every stored kind, each field set to something that would show if it were lost."""
 
 from director.model.deployment import Lifecycle, Watch
+from director.model.fabric import (
+    Attachment,
+    Carving,
+    Group,
+    IpBlock,
+    IpPool,
+    LoadBalancer,
+    Member,
+    Monitor,
+    NatRule,
+    PoolAddress,
+    Ref,
+    Router,
+    Rule,
+    SecurityPolicy,
+    Segment,
+    ServerPool,
+    Stack,
+    StaticRoute,
+    VirtualServer,
+)
 from director.model.placement import Placement
-from director.model.plan import Change, Hold, Limit, Move, Plan, PlannedStep, Unit
+from director.model.plan import Change, Hold, Limit, Move, Plan, PlannedStep, StackMove, Unit
 from director.model.problem import Mark, Problem, Severity
 from director.model.record import (
     AgentRecord,
@@ -30,8 +51,10 @@ from director.model.release import (
     Stemcell,
 )
 from director.model.step import (
+    AnnounceInstance,
     ApplySpec,
     AttachDisk,
+    AttachPorts,
     AwaitAgent,
     AwaitRunning,
     ClearEnrolment,
@@ -40,22 +63,27 @@ from director.model.step import (
     CreateVm,
     DeleteVm,
     DetachDisk,
+    DetachPorts,
     Drain,
+    EnsureStack,
     ForgetDeployment,
     ForgetInstance,
     Gate,
     GrowDisk,
+    LeaveStack,
     MigrateDisk,
     MountDisk,
     OrphanDisk,
     PrepareInstance,
     RecordDeployment,
     RecordInstance,
+    RemoveStack,
     RunErrand,
     RunScript,
     StartJobs,
     StopJobs,
     UnmountDisk,
+    WithdrawInstance,
 )
 from director.model.wanted import Address, VmShape, Want
 
@@ -69,6 +97,114 @@ SHAPE = VmShape(
     networks={"default": {"type": "manual", "ip": "10.0.0.4", "dns": ["10.0.0.2"]}},
     env={"bosh": {"password": "((pw))"}},
 )
+
+ROUTER, TIER0, POOL = Ref(to="t1"), Ref(to="tier0", is_ours=False), Ref(to="lb-pool")
+
+OBJECTS = (
+    Router(
+        id="t1",
+        name="web",
+        tier0=TIER0,
+        edge_cluster=Ref(to="edges", is_ours=False),
+        advertises=("connected", "nat"),
+        failover="PREEMPTIVE",
+    ),
+    Segment(
+        id="seg",
+        name="web",
+        router=ROUTER,
+        transport_zone=Ref(to="overlay", is_ours=False),
+        gateway="10.20.0.1/24",
+        vlans=("12",),
+    ),
+    NatRule(
+        id="nat",
+        name="ssh",
+        router=ROUTER,
+        action="DNAT",
+        source="10.0.0.0/8",
+        destination="1.2.3.4",
+        translated="10.20.0.5",
+        ports="22",
+        translated_ports="2222",
+        priority=50,
+        is_enabled=False,
+    ),
+    StaticRoute(id="route", name="out", router=ROUTER, network="0.0.0.0/0", next_hops=("10.1.1.1",)),
+    IpBlock(id="block", name="nodes", cidr="10.20.0.0/16"),
+    IpPool(
+        id="pool",
+        name="floating",
+        cidr="1.2.3.0/24",
+        ranges=(("1.2.3.4", "1.2.3.9"),),
+        gateway="1.2.3.1",
+    ),
+    Carving(id="carving", name="web", block=Ref(to="block"), cidr="10.20.0.0/24"),
+    PoolAddress(id="address", name="snat", pool=Ref(to="pool"), ip="1.2.3.4"),
+    Group(id="group", name="web", port_tag=("director/group", "web"), addresses=("10.0.0.0/8",)),
+    SecurityPolicy(
+        id="policy",
+        name="web",
+        rules=(
+            Rule(
+                name="allow",
+                action="DROP",
+                sources=(Ref(to="any", is_ours=False),),
+                destinations=(Ref(to="group"),),
+                services=("tcp/80",),
+                direction="IN",
+                is_logged=True,
+            ),
+        ),
+        scope=(Ref(to="group"),),
+        category="Environment",
+        priority=7,
+    ),
+    LoadBalancer(id="lb", name="web", router=ROUTER, size="MEDIUM"),
+    Monitor(
+        id="monitor",
+        name="web",
+        type="http",
+        port=8080,
+        path="/healthz",
+        interval_s=6,
+        timeout_s=7,
+        rise=8,
+        fall=9,
+        status_codes=(200, 204),
+    ),
+    ServerPool(
+        id="lb-pool",
+        name="web",
+        algorithm="LEAST_CONNECTION",
+        monitor=Ref(to="monitor"),
+        group=Ref(to="group"),
+        snat=False,
+    ),
+    VirtualServer(
+        id="vs",
+        name="web",
+        ip="1.2.3.4",
+        ports=("80", "8000-8010"),
+        pool=POOL,
+        load_balancer=Ref(to="lb"),
+        profile="http",
+        persistence="source_ip",
+        member_port="8080",
+    ),
+)
+
+STACK = Stack(
+    name="network/web/1",
+    cpi="east",
+    owner="shop",
+    objects=OBJECTS,
+    claims=("block:nodes|10.20.0.0/24", "pool:floating|1.2.3.4"),
+    network="web",
+    subnet=1,
+)
+ATTACHMENT = Attachment(pools=((POOL, 8080),), groups=("theirs",), tags=(("env", "prod"),), vif_type="PARENT")
+MEMBERS = (Member(pool=POOL, label="v-1", ip="10.20.0.5", port=8080, cpi="east"),)
 
 INSTANCE = InstanceRecord(
     id="i-1",
@@ -88,6 +224,8 @@ INSTANCE = InstanceRecord(
     applied=APPLIED,
     is_settled=True,
     generation=7,
+    members=MEMBERS,
+    attachment=ATTACHMENT,
 )
 
 PLACED = Placement(where={"datastore": "ds-1"}, why="most free space")
@@ -105,7 +243,7 @@ STEPS = (
     ),
     AwaitAgent(instance="i-1", agent="a-1", timeout_s=600.0),
     ClearEnrolment(instance="i-1", vm="v-1"),
-    DeleteVm(instance="i-1", vm="v-0", agent="a-0"),
+    DeleteVm(instance="i-1", vm="v-0", agent="a-0", has_ports=True),
     CreateDisk(
         instance="i-1",
         disk="d-1",
@@ -141,6 +279,17 @@ STEPS = (
         stemcell_version="1.2",
         needs=(("lib", "k0"),),
     ),
+    EnsureStack(
+        stack=STACK,
+        gone=(Carving(id="old", name="old", block=TIER0, cidr="10.20.1.0/24"),),
+        revisions={"t1": "4"},
+    ),
+    RemoveStack(stack=STACK),
+    LeaveStack(stack="network/web/0"),
+    AttachPorts(instance="i-1", vm="v-1", cpi="east", attachment=ATTACHMENT, segments=("seg",)),
+    DetachPorts(instance="i-1", vm="v-0", cpi="east", groups=("theirs",)),
+    AnnounceInstance(instance="i-1", cpi="east", members=MEMBERS),
+    WithdrawInstance(instance="i-1", cpi="east", members=MEMBERS),
     RecordInstance(record=INSTANCE),
     ForgetInstance(instance="i-2"),
     Gate(name="canaries of web passed"),
@@ -180,6 +329,8 @@ PLAN = Plan(
         ),
     ),
     reserve=(INSTANCE,),
+    stack_moves=(StackMove(stack="network/web/1", move=Move.CREATE, reasons=("new",), objects=("+ router web",)),),
+    joins=(STACK,),
 )
 
 RELEASE = Release(
@@ -272,6 +423,7 @@ STORED = {
         id="plan-1", deployment="shop", task=9, parent=4, created_at=10.5, body={"id": "plan-1", "steps": []}
     ),
     "release": RELEASE,
+    "stack": STACK,
     "stemcell": Stemcell(
         name="noble", os="ubuntu-noble", version="1.2", cid="sc-1", digest="sha256:s", cpi="east", api_version=3
     ),

@@ -15,8 +15,9 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from director.adapters.store import migrations, plan_from_tree, plan_to_tree
 from director.adapters.store.encode import from_tree, to_text, tree_of
 from director.adapters.store.tables import metadata
+from director.model.fabric import NetworkObject
 from director.model.step import Step
-from tests.formats.samples import PLAN, STEPS, STORED
+from tests.formats.samples import OBJECTS, PLAN, STEPS, STORED
 
 DIRECTORY = Path(__file__).parent / "stored" / migrations.HEAD
 
@@ -55,6 +56,10 @@ def test_the_tables_are_as_this_version_promised(request):
 def test_the_sample_plan_has_every_kind_of_step():
     assert {type(step) for step in STEPS} == set(get_args(Step))
     assert plan_from_tree(plan_to_tree(PLAN)) == PLAN
+
+
+def test_the_sample_stack_has_every_kind_of_network_object():
+    assert {type(one) for one in OBJECTS} == set(get_args(NetworkObject))
 
 
 @pytest.mark.parametrize("version", sorted(migrations.EARLIER))

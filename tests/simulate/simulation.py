@@ -8,6 +8,7 @@ from director.adapters.memory.infrastructure import Hooks, MemoryInfrastructure,
 from director.adapters.memory.store import MemoryStore
 from director.adapters.store.encode import plan_to_tree
 from director.adapters.tasklog import FileTaskLog
+from director.execution.fabrics import Fabrics
 from director.execution.infrastructures import Infrastructures
 from director.execution.world import World
 from director.model.tree import digest_of
@@ -73,7 +74,7 @@ class Renderer:
 class Simulation:
     """One world and its record; directors come and go."""
 
-    def __init__(self, folder, *, can_grow_disks=True):
+    def __init__(self, folder, *, can_grow_disks=True, fabric=None):
         self.store = MortalStore()
         self.agents = MemoryAgents(SystemClock())
         hooks = Hooks(on_boot=self.agents.boot, on_reboot=self.agents.wake, on_end=self.agents.silence)
@@ -87,13 +88,14 @@ class Simulation:
             secrets=Secrets(),
             tasklog=FileTaskLog(folder),
             clock=SystemClock(),
+            fabrics=Fabrics(fabric),
         )
 
-    async def prepare(self):
+    async def prepare(self, cloud=CLOUD):
         await self.store.commit(
             PutRelease(release=RELEASE), PutStemcell(stemcell=STEMCELL), PutStemcell(stemcell=NEWER)
         )
-        await self.store.add_config("cloud", "default", CLOUD, 0.0)
+        await self.store.add_config("cloud", "default", cloud, 0.0)
 
     def _preparer(self):
         return Preparer(

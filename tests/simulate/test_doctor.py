@@ -5,9 +5,12 @@ from dataclasses import replace
 
 import pytest
 
+from director.adapters.memory.fabric import MemoryFabric
 from director.adapters.memory.infrastructure import Fault, FaultKind, MemoryInfrastructure
+from director.execution.fabrics import Fabrics
 from director.execution.infrastructures import Infrastructures
 from director.model.problem import Problem, Refused
+from director.ports.fabric import FabricFailure
 from director.ports.failure import InfrastructureFailure, StoreFailure
 from director.ports.infrastructure import Finding, InfrastructureInfo
 from director.reconcile import doctor as module
@@ -174,3 +177,18 @@ async def test_an_az_may_name_a_cpi_only_as_configs_have_it(simulation):
     simulation.world.infrastructures.name({"far": Away()}, {})
     assert wrong(await examine(simulation)).keys() >= {"stemcells on CPI far"}
     assert "CPI far" not in wrong(await examine(simulation))
+
+
+async def test_a_fabric_is_examined_beside_the_infrastructure(simulation):
+    simulation.world = replace(simulation.world, fabrics=Fabrics(MemoryFabric()))
+    found = {one.subject: one for one in await examine(simulation)}
+    assert found["NSX-T: memory"].is_well
+
+
+async def test_a_fabric_that_fails_says_so(simulation):
+    class Away(MemoryFabric):
+        async def diagnose(self):
+            raise FabricFailure("No manager answers.")
+
+    simulation.world = replace(simulation.world, fabrics=Fabrics(Away()))
+    assert wrong(await examine(simulation))["NSX-T"] == "No manager answers."

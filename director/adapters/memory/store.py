@@ -4,7 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from typing import Any, TypeVar
 
-from director.model.names import AgentId, DeploymentName, DiskName, InstanceId, PlanId, TaskId, VmName
+from director.adapters.memory.stacks import write_stack
+from director.model.fabric import StackRecord
+from director.model.names import AgentId, DeploymentName, DiskName, InstanceId, PlanId, StackName, TaskId, VmName
 from director.model.record import (
     AgentRecord,
     Config,
@@ -33,10 +35,13 @@ from director.ports.store import (
     DropDisk,
     DropInstance,
     DropRelease,
+    DropStack,
     DropStemcell,
     DropVariables,
     DropVm,
     EventQuery,
+    JoinStack,
+    LeaveStack,
     OpenIntent,
     PutAgent,
     PutCompiled,
@@ -46,10 +51,12 @@ from director.ports.store import (
     PutPlan,
     PutRelease,
     PutSetting,
+    PutStack,
     PutStemcell,
     PutTask,
     PutVariable,
     PutVm,
+    RetireStack,
     TaskQuery,
 )
 
@@ -64,6 +71,8 @@ class _Tables:
     instances: dict[InstanceId, InstanceRecord] = field(default_factory=dict)
     vms: dict[VmName, VmRecord] = field(default_factory=dict)
     disks: dict[DiskName, DiskRecord] = field(default_factory=dict)
+    stacks: dict[StackName, StackRecord] = field(default_factory=dict)
+    claims: dict[str, StackName] = field(default_factory=dict)
     intents: dict[tuple[TaskId, str], Intent] = field(default_factory=dict)
     plans: dict[PlanId, PlanRecord] = field(default_factory=dict)
     tasks: dict[TaskId, Task] = field(default_factory=dict)
@@ -140,6 +149,7 @@ class MemoryStore:
             instances=tuple(sorted(instances, key=lambda one: (one.group, one.index, one.id))),
             vms=tuple(vm for vm in _sorted(tables.vms) if vm.deployment == name),
             disks=tuple(d for d in _sorted(tables.disks) if d.deployment == name and d.instance is not None),
+            stacks=tuple(one for one in _sorted(tables.stacks) if name in one.users),
         )
 
     async def addresses_taken(self, *, except_deployment: DeploymentName | None = None) -> Mapping[str, InstanceId]:
@@ -153,6 +163,12 @@ class MemoryStore:
     async def disks(self, *, orphaned: bool | None = None) -> tuple[DiskRecord, ...]:
         disks = _sorted(self._tables.disks)
         return tuple(disk for disk in disks if orphaned is None or (disk.instance is None) is orphaned)
+
+    async def stacks(self) -> tuple[StackRecord, ...]:
+        return _sorted(self._tables.stacks)
+
+    async def stack(self, name: StackName) -> StackRecord | None:
+        return self._tables.stacks.get(name)
 
     async def catalog(self) -> Catalog:
         tables = self._tables
@@ -228,6 +244,8 @@ def _change(tables: _Tables, change: Change) -> None:
             _put_deployment(tables, change)
         case DropDeployment():
             _drop_deployment(tables, change.name)
+        case JoinStack() | PutStack() | LeaveStack() | RetireStack() | DropStack():
+            write_stack(tables.stacks, tables.claims, change)
         case AddEvent():
             number = len(tables.events) + 1
             tables.events[number] = replace(change.event, id=number)
@@ -264,6 +282,8 @@ def _drop_deployment(tables: _Tables, name: DeploymentName) -> None:
     for table in owned:
         for key in [key for key, row in table.items() if row.deployment == name]:
             del table[key]
+    for stack in tables.stacks:
+        write_stack(tables.stacks, tables.claims, LeaveStack(name=stack, user=name))
 
 
 def _hide_configs(tables: _Tables, change: DropConfig) -> None:

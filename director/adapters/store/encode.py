@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from cattrs import Converter
 from cattrs.strategies import configure_tagged_union
 
+from director.model.fabric import NetworkObject
 from director.model.plan import Plan
 from director.model.release import Job, LinkConsumed, LinkProvided, PropertySpec
 from director.model.step import Step
@@ -23,6 +24,10 @@ T = TypeVar("T")
 
 STEP_TAG = "step"
 """The key that tells one class of the Step union from another, by its name."""
+
+
+OBJECT_TAG = "object"
+"""Likewise of the NetworkObject union."""
 
 
 def plan_to_tree(plan: Plan) -> Tree:
@@ -125,6 +130,7 @@ def _make_converter() -> Converter:
     converter.register_unstructure_hook(PropertySpec, _property_to_tree)
     converter.register_structure_hook(Job, _job_from_tree)
     converter.register_unstructure_hook(Job, _job_to_tree)
+    configure_tagged_union(NetworkObject, converter, tag_name=OBJECT_TAG)
     configure_tagged_union(Step, converter, tag_name=STEP_TAG)
     return converter
 

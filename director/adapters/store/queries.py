@@ -7,9 +7,10 @@ from typing import Any, TypeVar
 from sqlalchemy import Connection, Select, bindparam, func, select
 from sqlalchemy.sql.schema import Table
 
-from director.adapters.store import tables
+from director.adapters.store import stack, tables
 from director.adapters.store.encode import from_text, from_tree, tree_of
-from director.model.names import DeploymentName, InstanceId, TaskId
+from director.model.fabric import StackRecord
+from director.model.names import DeploymentName, InstanceId, StackName, TaskId
 from director.model.record import (
     AgentRecord,
     Config,
@@ -53,6 +54,7 @@ def record(connection: Connection, name: DeploymentName) -> Record | None:
         instances=tuple(sorted(instances, key=lambda one: (one.group, one.index, one.id))),
         vms=_all(connection, _VMS, VmRecord, name),
         disks=_all(connection, _DISKS, DiskRecord, name),
+        stacks=stack.records(connection, name),
     )
 
 
@@ -75,6 +77,14 @@ def disks(connection: Connection, orphaned: bool | None) -> tuple[DiskRecord, ..
         held = tables.disks.c.instance
         query = query.where(held.is_(None) if orphaned else held.is_not(None))
     return _all(connection, query, DiskRecord)
+
+
+def stacks(connection: Connection) -> tuple[StackRecord, ...]:
+    return stack.records(connection)
+
+
+def stack_named(connection: Connection, name: StackName) -> StackRecord | None:
+    return stack.record_of(connection, name)
 
 
 def catalog(connection: Connection) -> Catalog:

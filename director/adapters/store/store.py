@@ -19,7 +19,8 @@ from director.adapters.store import engine, migrate, queries
 from director.adapters.store.rows import batches_of
 from director.adapters.store.write import Writes, add_config, add_task
 from director.adapters.store.writer import Writer
-from director.model.names import AgentId, DeploymentName, InstanceId, PlanId, TaskId
+from director.model.fabric import StackRecord
+from director.model.names import AgentId, DeploymentName, InstanceId, PlanId, StackName, TaskId
 from director.model.record import (
     AgentRecord,
     Config,
@@ -102,6 +103,12 @@ class SqlStore:
 
     async def disks(self, *, orphaned: bool | None = None) -> tuple[DiskRecord, ...]:
         return await self._read(lambda connection: queries.disks(connection, orphaned))
+
+    async def stacks(self) -> tuple[StackRecord, ...]:
+        return await self._read(queries.stacks)
+
+    async def stack(self, name: StackName) -> StackRecord | None:
+        return await self._read(lambda connection: queries.stack_named(connection, name))
 
     async def catalog(self) -> Catalog:
         return await self._read(queries.catalog)

@@ -1,7 +1,8 @@
 """Every table, as the newest migration leaves it.
 
 What is looked up by has a column of its own; ``body`` holds the whole record as JSON (``encode.py``), so a
-column repeats what the body says and is never read for its own sake, except ids the database gives.
+column repeats what the body says and is never read for its own sake, except ids the database gives and the state of
+a stack, which changes without its body.
 """
 
 from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
@@ -56,6 +57,23 @@ disks = _table(
     _name("state"),
     _body(),
 )
+
+stacks = _table(
+    "stacks",
+    _key("name"),
+    _name("cpi"),
+    _name("owner"),
+    _name("network", nullable=True),
+    _name("state"),
+    _body(),
+)
+
+stack_users = _table(
+    "stack_users", _key("stack"), Column("deployment", String(NAME_LENGTH), primary_key=True, index=True)
+)
+
+# The primary key is what makes an address or a range belong to one stack.
+stack_claims = _table("stack_claims", _key("claim"), _name("stack", index=True))
 
 intents = _table(
     "intents",

@@ -6,7 +6,7 @@ from sqlalchemy import Connection, Insert, Update, bindparam, delete, insert, se
 from sqlalchemy.sql.dml import UpdateBase
 from sqlalchemy.sql.schema import Table
 
-from director.adapters.store import address, tables
+from director.adapters.store import address, stack, tables
 from director.adapters.store.rows import DROP_FROM, PUT_INTO, Batch, task_row
 from director.adapters.store.upsert import upsert
 from director.model.record import Config, InstanceRecord, Task
@@ -18,9 +18,14 @@ from director.ports.store import (
     DropConfig,
     DropDeployment,
     DropInstance,
+    DropStack,
     DropVariables,
+    JoinStack,
+    LeaveStack,
     PutDeployment,
     PutInstance,
+    PutStack,
+    RetireStack,
 )
 
 
@@ -43,7 +48,7 @@ class Writes:
             if statement is not None:
                 connection.execute(statement, batch.rows)
             else:
-                _drop(connection, batch.changes)
+                _write_apart(connection, batch.changes)
         if instances := _instances_put(batches):
             address.write(connection, instances)
 
@@ -116,9 +121,12 @@ def _check_no_disks(connection: Connection, change: DropDeployment) -> None:
         )
 
 
-def _drop(connection: Connection, changes: Sequence[Change]) -> None:
+def _write_apart(connection: Connection, changes: Sequence[Change]) -> None:
+    """Changes of more than one row."""
     for change in changes:
         match change:
+            case JoinStack() | PutStack() | LeaveStack() | RetireStack() | DropStack():
+                stack.write(connection, change)
             case DropDeployment():
                 _drop_deployment(connection, change.name)
             case DropInstance():
@@ -168,7 +176,7 @@ _DISKS_HELD = (
 )
 _DROP_INSTANCE = delete(tables.instances).where(tables.instances.c.id == bindparam("of_id"))
 _DROP_ADDRESSES = delete(tables.addresses).where(tables.addresses.c.instance == bindparam("of_instance"))
-_OWNED = ("instances", "addresses", "vms", "plans", "variables", "agents")
+_OWNED = ("instances", "addresses", "vms", "plans", "variables", "agents", "stack_users")
 _DROP_DEPLOYMENT: Sequence[UpdateBase] = (
     delete(tables.deployments).where(tables.deployments.c.name == bindparam("of_deployment")),
     *(_of_deployment(tables.metadata.tables[name]) for name in _OWNED),

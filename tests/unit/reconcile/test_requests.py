@@ -5,6 +5,7 @@ import json
 import pytest
 
 from director.reconcile.requests import (
+    ApplyNetworks,
     CleanUp,
     DeleteDeployment,
     DeleteDisk,
@@ -38,6 +39,7 @@ REQUESTS = [
     DeleteStemcell(name="s", version="1"),
     FetchLogs(deployment="d", target="*", filters=("a/*",)),
     ListInstances(deployment="d", vms_only=True),
+    ApplyNetworks(dry_run=True, remove=True),
     CleanUp(remove_all=True),
     DeleteDisk(cid="c"),
 ]

@@ -2,13 +2,20 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine, text
 
-from director.adapters.store import engine, migrate, migrations
+from director.adapters.store import SqlStore, engine, migrate, migrations
+from director.model.fabric import NOT_ATTACHED
+from director.ports.store import JoinStack
+from tests.formats.samples import STACK
+
+GOLDEN = Path(__file__).parents[3] / "formats" / "stored"
 
 
 def _schema(connection):
@@ -59,6 +66,37 @@ def test_an_older_record_is_migrated_when_it_is_opened(tmp_path, monkeypatch):
     monkeypatch.setattr(migrate, "upgrade", seen.append)
     migrate.bring_up(made, path)
     assert len(seen) == 1
+    made.dispose()
+
+
+@pytest.mark.parametrize("version", sorted(migrations.EARLIER))
+async def test_a_record_of_every_earlier_version_is_opened_with_what_was_in_it(tmp_path, version):
+    path = tmp_path / "director.db"
+    _write_earlier(path, version)
+    store = await SqlStore.open(path)
+    record = await store.record("shop")
+    assert record.deployment.manifest == "name: shop\n"
+    assert [(i.label, i.members, i.attachment) for i in record.instances] == [("web/3", (), NOT_ATTACHED)]
+    assert (record.stacks, await store.stacks()) == ((), ())
+    await store.commit(JoinStack(stack=STACK, user="shop"))
+    assert len((await store.record("shop")).stacks) == 1
+    await store.close()
+
+
+def _write_earlier(path, version):
+    """A record as a director of that version left it."""
+    config = Config()
+    config.set_main_option("script_location", str(migrations.DIRECTORY))
+    kept = GOLDEN / version
+    bodies = {name: (kept / f"{name}.json").read_text() for name in ("deployment", "instance")}
+    made = engine.writing_engine(path, 1.0)
+    with made.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, version)
+        insert = "INSERT INTO deployments (name, serial, body) VALUES ('shop', 4, :body)"
+        connection.execute(text(insert), {"body": bodies["deployment"]})
+        insert = "INSERT INTO instances (id, deployment, body) VALUES ('i-1', 'shop', :body)"
+        connection.execute(text(insert), {"body": bodies["instance"]})
     made.dispose()
 
 
