@@ -149,7 +149,7 @@ async def test_drs_is_off_for_a_vm_that_asks_for_it_as_long_as_it_lives(sim):
 
 
 async def test_keys_that_nobody_knows_are_warnings_of_the_plan_and_of_the_diagnosis(sim):
-    async with clouds(sim, nsxt={"host": "nsx.example.com"}) as cloud:
+    async with clouds(sim, nsx={"address": "nsx.example.com"}) as cloud:
         _, wish = await wished(cloud, warp_drive=True)
         disk = DiskWish(name="d", size_mb=64, vm=wish.name, cloud_properties={"name": "mine", "flavour": "sweet"})
         placed = await super(PlacedVsphere, cloud).place([wish], [disk])
@@ -160,7 +160,7 @@ async def test_keys_that_nobody_knows_are_warnings_of_the_plan_and_of_the_diagno
             assert words in said
         found = [one for one in await cloud.diagnose() if one.subject == "settings"]
         assert [one.is_well for one in found] == [True]
-        assert "nsxt is not used: VMs are joined to NSX segments by the name of their network only" in found[0].detail
+        assert "nsx asks for NSX-V, which VMware no longer makes" in found[0].detail
 
 
 async def test_a_mac_address_that_any_vm_has_is_not_given_again(sim):

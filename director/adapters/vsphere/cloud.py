@@ -50,6 +50,14 @@ class VmProperties:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NetworkProperties:
+    """``name`` is the name or path in vCenter. ``is_managed``: the director makes this network, as an NSX segment."""
+
+    name: str
+    is_managed: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DiskProperties:
     """``kind`` None: the settings' default. ``storage_policy`` is ours: BOSH's disk types have none."""
 
@@ -108,12 +116,13 @@ def read_disk_properties(tree: Tree, where: str, problems: list[Problem]) -> Dis
     return found
 
 
-def read_network_name(settings: Tree, where: str, problems: list[Problem]) -> str:
-    """The name or path in vCenter of one network of a VM's ``networks``, from its cloud_properties; else ""."""
+def read_network(settings: Tree, where: str, problems: list[Problem]) -> NetworkProperties:
+    """The cloud_properties of one network of a VM's ``networks``. A managed one's other keys are its fabric's."""
     fields = Fields(settings.get("cloud_properties"), f"{where}: cloud_properties", problems, code=_CODE)
-    name = fields.text("name", is_required=True)
-    fields.close(severity=Severity.WARNING)
-    return name
+    found = NetworkProperties(name=fields.text("name", is_required=True), is_managed=fields.flag("managed"))
+    if not found.is_managed:
+        fields.close(severity=Severity.WARNING)
+    return found
 
 
 def _flag_or_none(fields: Fields, key: str) -> bool | None:
@@ -143,4 +152,8 @@ def _refuse_what_is_not_done(fields: Fields) -> None:
             "remove it; such a VM needs another CPI.",
         )
     fields.refuse("nsx", "asks for NSX-V, which VMware no longer makes", "remove it.")
-    fields.refuse("nsxt", "asks for NSX-T groups or pools, which this adapter does not set up", "remove it.")
+    fields.refuse(
+        "nsxt",
+        "names NSX-T groups or pools, but no NSX-T is configured",
+        "add `nsxt` to the CPI's properties (director configure nsx-t), or remove it here.",
+    )

@@ -31,13 +31,23 @@ VM_PATHS: Final[Mapping[str, str]] = {
 }
 """vCenter's path → field of WatchedVm. No arrays: they cost many times what the rest does."""
 
+NETWORK_PATHS: Final[Mapping[type, Sequence[str]]] = {
+    vim.OpaqueNetwork: ("name", "host", "summary"),
+    vim.dvs.DistributedVirtualPortgroup: ("name", "host", "config.logicalSwitchUuid", "config.uplink"),
+}
+"""Of exactly these kinds: what NSX backs."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """``is_gone``: the object left what is watched. ``values`` has what is new, None for what was unset."""
+    """``is_gone``: the object left what is watched. ``values`` has what is new, None for what was unset.
+
+    Neither a task's nor a network's is a VM's.
+    """
 
     moid: str
     is_task: bool
+    is_network: bool = False
     is_gone: bool = False
     values: Mapping[str, Any] = field(default_factory=dict)
 
@@ -60,9 +70,12 @@ class Collector:
         self._add(_tasks_of(content), vim.Task, self._task_paths)
 
     def _add(self, objects: Sequence[Any], kind: type, paths: Sequence[str]) -> Any:
+        return self._add_kinds(objects, {kind: paths})
+
+    def _add_kinds(self, objects: Sequence[Any], kinds: Mapping[type, Sequence[str]]) -> Any:
         spec = PC.FilterSpec(
             objectSet=list(objects),
-            propSet=[PC.PropertySpec(type=kind, all=False, pathSet=list(paths))],
+            propSet=[PC.PropertySpec(type=kind, all=False, pathSet=list(paths)) for kind, paths in kinds.items()],
             reportMissingObjectsInResults=True,
         )
         return self._it.CreateFilter(spec=spec, partialUpdates=True)
@@ -70,6 +83,13 @@ class Collector:
     def add_folder(self, folder: Any) -> None:
         children = PC.TraversalSpec(name="children", type=vim.Folder, path="childEntity", skip=False)
         self._add([PC.ObjectSpec(obj=folder, skip=True, selectSet=[children])], vim.VirtualMachine, list(VM_PATHS))
+        self.folders.add(moid_of(folder))
+
+    def add_networks(self, folder: Any) -> None:
+        """All that NSX may back, at any depth below."""
+        again = [PC.SelectionSpec(name="children")]
+        children = PC.TraversalSpec(name="children", type=vim.Folder, path="childEntity", skip=False, selectSet=again)
+        self._add_kinds([PC.ObjectSpec(obj=folder, skip=True, selectSet=[children])], NETWORK_PATHS)
         self.folders.add(moid_of(folder))
 
     def watch_unlisted(self, tasks: Sequence[Any]) -> None:
@@ -127,6 +147,7 @@ def _changes(answer: Any) -> Iterator[Change]:
             yield Change(
                 moid=moid_of(update.obj),
                 is_task=isinstance(update.obj, vim.Task),
+                is_network=isinstance(update.obj, vim.Network),
                 is_gone=update.kind == "leave",
                 values={change.name: change.val for change in update.changeSet},
             )

@@ -26,6 +26,7 @@ from director.adapters.vsphere.joining import Joining
 from director.adapters.vsphere.replicas import Replica
 from director.adapters.vsphere.rule_changes import Membership
 from director.adapters.vsphere.seen import ON
+from director.adapters.vsphere.segments import Segments
 from director.adapters.vsphere.session import Session
 from director.adapters.vsphere.settings import Settings
 from director.adapters.vsphere.spec import (
@@ -79,6 +80,7 @@ class Creation:
         director_uuid: str,
         bundle: Bundle | None,
     ) -> None:
+        self._segments = Segments(session, settings.datacenter.name, wait_s=settings.segment_wait_s)
         self._session, self._vms, self._stemcells, self._joining = session, vms, stemcells, joining
         self._settings, self._director = settings, director_uuid
         self._bundle = bundle
@@ -117,7 +119,8 @@ class Creation:
         made: list[_Wish] = []
 
         async def ask() -> Clone:
-            made.append(await self._wish(request))
+            wish = await self._wish(request)
+            made.append(replace(wish, where=await self._segments.found(wish.where)))
             return self._clone(made[-1])
 
         moid, is_new = await self._vms.clone(ask, lambda: self._stemcells.forget(request.shape.stemcell_cid))

@@ -77,6 +77,15 @@ def find_network(name: str, networks: Sequence[Network], where: str, problems: l
     return None
 
 
+def find_segment(name: str, networks: Sequence[Network], where: str, problems: list[Problem]) -> Network | None:
+    """One that NSX made, by its display name; None while vCenter does not show it, which is no problem."""
+    found = [network for network in networks if network.kind in _BY_SWITCH and network.name == name]
+    if len({network.key for network in found}) > 1:
+        problems.append(_twice("network", name, where, "rename or remove the other segment of that name in NSX"))
+        return None
+    return _joined(found) if found else None
+
+
 def _names_of(network: Network) -> tuple[str, ...]:
     return (network.name, network.path, f"{network.switch}/{network.name}")
 

@@ -11,7 +11,7 @@ from director.adapters.vsphere.choices import ClusterChoice
 from director.adapters.vsphere.cloud import (
     VmProperties,
     read_disk_properties,
-    read_network_name,
+    read_network,
     read_vm_properties,
 )
 from director.adapters.vsphere.facts import DiskAt, Facts
@@ -22,17 +22,19 @@ from director.adapters.vsphere.match import (
     find_host_group,
     find_network,
     find_pool,
+    find_segment,
     find_stores,
     match_stores,
 )
 from director.adapters.vsphere.reach import Reach
 from director.adapters.vsphere.settings import Settings
-from director.adapters.vsphere.site import Datastore, Inventory
-from director.adapters.vsphere.where import NicWhere
+from director.adapters.vsphere.site import Datastore, Inventory, Network
+from director.adapters.vsphere.where import NetworkKind, NicWhere
 from director.manifest.near import instead_of
 from director.model.names import DiskCid
 from director.model.placement import DiskWish, VmWish
 from director.model.problem import Problem
+from director.model.tree import Tree
 
 OVERHEAD_MB: Final = 128
 """What a VM takes beside its memory (3.3)."""
@@ -54,7 +56,10 @@ class DiskNeed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmNeed:
-    """``hosts`` are those that reach all its networks; None: any. ``stores`` are for its own disks, of ``disk_mb``."""
+    """``hosts`` are those that reach all its networks; None: any. ``stores`` are for its own disks, of ``disk_mb``.
+
+    ``awaited`` are segments of the director's own that vCenter does not show yet.
+    """
 
     wish: VmWish
     properties: VmProperties
@@ -63,6 +68,7 @@ class VmNeed:
     hosts: frozenset[str] | None
     stores: Reach
     disks: tuple[DiskNeed, ...]
+    awaited: tuple[str, ...] = ()
 
     @property
     def group(self) -> tuple[str, str]:
@@ -112,7 +118,7 @@ class Needs:
         properties = read_vm_properties(wish.shape.cloud_properties, where, self.problems)
         self._check_datacenter(properties, where)
         self._check_addresses(wish)
-        nics, hosts = self._nics(wish, where)
+        nics, awaited, hosts = self._nics(wish, where)
         return VmNeed(
             wish=wish,
             properties=properties,
@@ -121,6 +127,7 @@ class Needs:
             hosts=hosts,
             stores=self._ephemeral_stores(properties, where),
             disks=(*self._kept(wish), *(self.of_disk(disk, where) for disk in disks)),
+            awaited=awaited,
         )
 
     def of_disk(self, wish: DiskWish, where: str) -> DiskNeed:
@@ -200,22 +207,35 @@ class Needs:
             )
         return found
 
-    def _nics(self, wish: VmWish, where: str) -> tuple[tuple[NicWhere, ...], frozenset[str] | None]:
-        """One per network, and the hosts that reach all of them."""
+    def _nics(self, wish: VmWish, where: str) -> tuple[tuple[NicWhere, ...], tuple[str, ...], frozenset[str] | None]:
+        """One per network, the segments that are not there yet, and the hosts that reach all others."""
         nics: list[NicWhere] = []
+        awaited: list[str] = []
         hosts: frozenset[str] | None = None
         for name in nic_networks(wish.shape.networks):
-            owner = f'{where}, network "{name}"'
-            wanted = read_network_name(wish.shape.networks[name], owner, self.problems)
-            found = find_network(wanted, self._inventory.networks, owner, self.problems) if wanted else None
-            if found is None:
-                continue
-            nics.append(
-                NicWhere(network=name, kind=found.kind, moid=found.moid, name=found.name, key=found.key, of=found.of)
-            )
-            if found.hosts is not None:
+            nic, found = self._nic(name, wish.shape.networks[name], f'{where}, network "{name}"')
+            if nic is not None:
+                nics.append(nic)
+                awaited += [] if found else [nic.name]
+            if found is not None and found.hosts is not None:
                 hosts = found.hosts if hosts is None else hosts & found.hosts
-        return tuple(nics), hosts
+        return tuple(nics), tuple(awaited), hosts
+
+    def _nic(self, network: str, settings: Tree, where: str) -> tuple[NicWhere | None, Network | None]:
+        """A segment is looked up again when the VM is made: until then it may be made, or made anew."""
+        wanted, networks = read_network(settings, where, self.problems), self._inventory.networks
+        if not wanted.name:
+            return None, None
+        if wanted.is_managed:
+            nic = NicWhere(network=network, kind=NetworkKind.SEGMENT, moid="", name=wanted.name)
+            return nic, find_segment(wanted.name, networks, where, self.problems)
+        found = find_network(wanted.name, networks, where, self.problems)
+        if found is None:
+            return None, None
+        return (
+            NicWhere(network=network, kind=found.kind, moid=found.moid, name=found.name, key=found.key, of=found.of),
+            found,
+        )
 
     def _check_datacenter(self, properties: VmProperties, where: str) -> None:
         ours = self._settings.datacenter.name

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
-from director.adapters.vsphere.cloud import read_disk_properties, read_network_name, read_vm_properties
+from director.adapters.vsphere.cloud import read_disk_properties, read_network, read_vm_properties
 from director.adapters.vsphere.facts import Facts
 from director.adapters.vsphere.fit import HEADROOM_MB, Fit, Lack, Style, fit, gb
 from director.adapters.vsphere.ledger import Ledger
@@ -34,7 +34,7 @@ def asked_of(vms: Sequence[VmWish], disks: Sequence[DiskWish], settings: Setting
     unheard: list[Problem] = []
     properties = [read_vm_properties(wish.shape.cloud_properties, "", unheard) for wish in vms]
     choices = {choice for one in properties for choice in choices_of(one, settings)}
-    networks = {read_network_name(network, "", unheard) for wish in vms for network in wish.shape.networks.values()}
+    networks = {read_network(network, "", unheard).name for wish in vms for network in wish.shape.networks.values()}
     has_lone_disks = not {disk.vm for disk in disks} <= {wish.name for wish in vms}
     return Asked(
         clusters=None if has_lone_disks else frozenset(choice.name for choice in choices),
@@ -230,6 +230,7 @@ def _why_vm(best: Fit, fits: Sequence[Fit], need: VmNeed) -> str:
         for disk in need.disks
         if disk.cid and disk.name in best.disks
     ]
+    parts += [f'waits for segment "{name}" to show in vCenter' for name in need.awaited]
     return ", ".join(parts)
 
 

@@ -1,7 +1,7 @@
 """BOSH's vSphere CPI properties as values (agent-cpi-vsphere.md 3.1). Reads and checks; asks no vCenter.
 
-Beside BOSH's keys there are ours: ``custom_attributes``, ``agent_install``, ``operations_in_flight`` and
-``connection_options.verify``.
+Beside BOSH's keys there are ours: ``custom_attributes``, ``agent_install``, ``operations_in_flight``,
+``segment_wait_s`` and ``connection_options.verify``.
 """
 
 from collections.abc import Mapping
@@ -68,6 +68,7 @@ class InFlight:
 class Settings:
     """``is_verified`` without ``ca_certificate`` means by the machine's own authorities.
 
+    ``segment_wait_s`` is how long a new VM waits for vCenter to show its segment (10 minutes: 3.13).
     ``agent_install`` is for whoever puts agents onto stock templates, and may hold secrets. ``warnings`` are what an
     operator should know, but need not mend.
     """
@@ -90,6 +91,7 @@ class Settings:
     refuses_ip_conflicts: bool = True
     vmx_options: Mapping[str, str] = field(default_factory=dict)
     custom_attributes: bool = False
+    segment_wait_s: int = 600
     in_flight: InFlight = InFlight()
     agent_install: Tree = field(default_factory=dict, repr=False)
     warnings: tuple[Problem, ...] = ()
@@ -120,7 +122,8 @@ def _without_wrapper(properties: Tree) -> Mapping[str, object]:
 def _read(fields: Fields) -> Settings:
     host, port = _address(fields)
     ca_certificate, is_verified = _connection(fields)
-    _warn_of_nsxt(fields)
+    fields.refuse("nsx", "asks for NSX-V, which VMware no longer makes", "remove it.", severity=Severity.WARNING)
+    fields.pass_over("nsxt")  # the network fabric's, which is built from it
     return Settings(
         host=host,
         port=port,
@@ -140,6 +143,7 @@ def _read(fields: Fields) -> Settings:
         refuses_ip_conflicts=fields.flag("ensure_no_ip_conflicts", default=True),
         vmx_options=fields.options("vmx_options"),
         custom_attributes=fields.flag("custom_attributes"),
+        segment_wait_s=fields.whole("segment_wait_s", 600),
         in_flight=_in_flight(fields),
         agent_install=_agent_install(fields),
     )
@@ -216,13 +220,3 @@ def _agent_install(fields: Fields) -> Tree:
     if tree is not None and not isinstance(tree, Mapping):
         fields.wrong("agent_install", "a mapping")
     return tree if isinstance(tree, Mapping) else {}
-
-
-def _warn_of_nsxt(fields: Fields) -> None:
-    for key in ("nsxt", "nsx"):
-        fields.refuse(
-            key,
-            "is not used: VMs are joined to NSX segments by the name of their network only",
-            "remove it, or leave it if nothing depends on it.",
-            severity=Severity.WARNING,
-        )

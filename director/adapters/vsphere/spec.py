@@ -266,6 +266,8 @@ def _backing(nic: NicWhere) -> vim.vm.device.VirtualDevice.BackingInfo:
             return card.DistributedVirtualPortBackingInfo(port=port)
         case NetworkKind.NSX_DISTRIBUTED | NetworkKind.OPAQUE:
             return card.OpaqueNetworkBackingInfo(opaqueNetworkId=nic.key, opaqueNetworkType=nic.of)
+        case NetworkKind.SEGMENT:
+            raise AssertionError(f"segment {nic.name} was not looked up before its NIC was made")
 
 
 def grow_spec(up: GrowRoot, devices: Sequence[Device]) -> vim.vm.ConfigSpec:

@@ -24,7 +24,9 @@ from pyVmomi import vmodl
 from director.adapters.vsphere.collector import Change, Collector, moid_of
 from director.adapters.vsphere.connections import Unreadable
 from director.adapters.vsphere.faults import Fault, fault_of
+from director.adapters.vsphere.site import Network
 from director.adapters.vsphere.watched import WatchedVm
+from director.adapters.vsphere.watched_networks import Choice, WatchedNetworks
 from director.ports.failure import Retry
 
 __all__ = ["Watch", "WatchedVm"]
@@ -81,6 +83,8 @@ class Watch:
         self._line = line
         self._collector: Collector | None = None
         self._folders: dict[str, Any] = {}
+        self._network_folders: dict[str, Any] = {}
+        self._networks = WatchedNetworks()
         self._vms: dict[str, WatchedVm] = {}
         self._tasks: OrderedDict[str, dict[str, Any]] = OrderedDict()
         self._filtered: frozenset[str] = frozenset()
@@ -97,13 +101,22 @@ class Watch:
     def vms(self) -> Mapping[str, WatchedVm]:
         return self._vms
 
+    @property
+    def networks(self) -> Sequence[Network]:
+        """Those that NSX backs, below the folders given."""
+        return self._networks.all
+
     def add_folder(self, folder: Any) -> None:
         """VMs right below it are in ``vms`` from the next answer on."""
         self._folders[moid_of(folder)] = folder
 
+    def add_networks(self, folder: Any) -> None:
+        """Networks of NSX anywhere below it are in ``networks`` from the next answer on."""
+        self._network_folders[moid_of(folder)] = folder
+
     def has_folder(self, folder: Any) -> bool:
         """Not any more once vCenter said that it is gone."""
-        return moid_of(folder) in self._folders
+        return moid_of(folder) in {**self._folders, **self._network_folders}
 
     async def settled(self, *, timeout_s: float = 60.0) -> None:
         """All that had happened before this call is now in ``vms``. Raises Fault when vCenter cannot be asked."""
@@ -123,6 +136,21 @@ class Watch:
             return await self._until(hope.done, f"waiting for VM {vm.name if vm else moid}", timeout_s)
         finally:
             self._hopes.remove(hope)
+
+    async def await_network(self, choose: Choice, timeout_s: float) -> Network:
+        """What ``choose`` finds among ``networks``. Raises TimeoutError when it finds none within ``timeout_s``, and
+        Fault when vCenter stops telling.
+        """
+        found = choose(self._networks.all)
+        if found is not None:
+            return found
+        hope = self._networks.hope(choose)
+        try:
+            self._wake()
+            async with asyncio.timeout(timeout_s):
+                return await hope.done
+        finally:
+            self._networks.forget(hope)
 
     async def end_of(
         self, what: str, task: Any, timeout_s: float, progress: Callable[[int], None] | None = None
@@ -164,7 +192,7 @@ class Watch:
 
     def _waiting(self) -> Sequence[asyncio.Future[Any]]:
         every: list[asyncio.Future[Any]] = [*self._settling, *(hope.done for hope in self._hopes)]
-        return [*every, *(task.done for task in self._pending.values())]
+        return [*every, *self._networks.waiting(), *(task.done for task in self._pending.values())]
 
     @property
     def _is_wanted(self) -> bool:
@@ -219,8 +247,9 @@ class Watch:
             self._filtered = frozenset()
             self._collector = await self._line.collector(is_careful=self._is_careful)
         collector = self._collector
-        for moid in sorted(set(self._folders) - collector.folders):
-            await self._watch_folder(collector, moid)
+        for folders, add in ((self._folders, collector.add_folder), (self._network_folders, collector.add_networks)):
+            for moid in sorted(set(folders) - collector.folders):
+                await self._watch_folder(folders, moid, add)
         unlisted = self._unlisted()
         late = [moid for moid in unlisted if self._pending[moid].since < self.waits and moid not in self._filtered]
         if late:
@@ -229,14 +258,13 @@ class Watch:
             self._filtered = frozenset(unlisted)
         return collector
 
-    async def _watch_folder(self, collector: Collector, moid: str) -> None:
-        add = partial(collector.add_folder, self._folders[moid])
+    async def _watch_folder(self, folders: dict[str, Any], moid: str, add: Callable[[Any], None]) -> None:
         try:
-            await self._line.ask("watching the VMs' folder", add, timeout_s=_ANSWER_S)
+            await self._line.ask("watching a folder", partial(add, folders[moid]), timeout_s=_ANSWER_S)
         except Fault as fault:
             if not fault.is_a(vmodl.fault.ManagedObjectNotFound):
                 raise
-            del self._folders[moid]
+            del folders[moid]
 
     async def _read_ends(self, collector: Collector) -> None:
         """Of our tasks only, one by one: so a stranger's unreadable end is nobody's trouble but his."""
@@ -275,11 +303,16 @@ class Watch:
         before = self._vms
         if is_first:
             self._vms = {}
+            self._networks.clear()
         for change in changes:
             if change.is_task:
                 self._apply_task(change)
+            elif change.is_network:
+                self._networks.apply(change)
             else:
                 self._apply_vm(change)
+        if any(change.is_network for change in changes):
+            self._networks.fulfil()
         gone = set(before) - set(self._vms)
         for hope in [hope for hope in self._hopes if hope.moid in gone and not hope.done.done()]:
             hope.done.set_exception(Fault(f"VM {before[hope.moid].name} is gone from its folder in vCenter."))

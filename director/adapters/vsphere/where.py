@@ -19,11 +19,13 @@ class NetworkKind(Enum):
     NSX_DISTRIBUTED = "nsx-distributed"
     """A distributed port group backed by an NSX logical switch; addressed by that switch."""
     OPAQUE = "opaque"
+    SEGMENT = "segment"
+    """An NSX segment of the director's own, of which the plan knows the name only: vCenter may not show it yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NicWhere:
-    """What a NIC is plugged into. ``network`` is BOSH's name of it, ``name`` vCenter's.
+    """What a NIC is plugged into. ``network`` is BOSH's name of it, ``name`` vCenter's. A segment has no ``moid`` yet.
 
     ``key`` is the port group's key (distributed), or the opaque network's id (NSX, opaque); ``of`` is the switch's
     uuid (distributed), or the opaque network's type (NSX, opaque).

@@ -327,6 +327,9 @@ func (s *shim) putIDs(ctx *simContext, vm *simulator.VirtualMachine) {
 
 // destroy forgets the UUIDs of the files that go with a VM.
 func (s *shim) destroy(ctx *simContext, target mo.Reference, body any) (types.AnyType, fault) {
+	if group, ok := target.(*simulator.DistributedVirtualPortgroup); ok {
+		return s.destroyPortgroup(ctx, group, body)
+	}
 	var files []string
 	if vm, ok := target.(*simulator.VirtualMachine); ok {
 		own := *ctx

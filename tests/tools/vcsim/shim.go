@@ -58,6 +58,7 @@ func install(service *simulator.Service, taskDelayMs int, methodDelay map[string
 		counts:      make(map[string]int),
 	}
 	s.replaced = map[string]work{
+		"AddDVPortgroup_Task":            s.addPortgroups,
 		"CloneVM_Task":                   s.clone,
 		"ReconfigVM_Task":                s.reconfigure,
 		"Destroy_Task":                   s.destroy,

@@ -241,6 +241,43 @@ def test_a_network_is_found_by_name_or_path_and_never_guessed(asked, networks, e
         assert [nic.moid for nic in where(placements, "a/0").nics] == [expected]
 
 
+OPAQUE = {"kind": NetworkKind.OPAQUE, "of": "nsx.LogicalSwitch"}
+MANAGED = {"n": {"cloud_properties": {"name": "PG", "managed": True, "t0_router_id": "t0"}}}
+
+
+def on(hosts):
+    return {"hosts": frozenset(hosts)}
+
+
+@pytest.mark.parametrize(
+    "networks, hosts, is_awaited",
+    [
+        ([], {"host-A-a", "host-A-b"}, True),
+        ([network("PG", "f/PG", switch="S1", **DVS), network("PG")], {"host-A-a", "host-A-b"}, True),
+        ([network("PG", key="ls", **OPAQUE, **on(["host-A-b"]))], {"host-A-b"}, False),
+        ([network("PG", key="ls", **OPAQUE, **on(["host-Z"])),
+          network("PG", "g/PG", key="ls", **NSX, **on(["host-A-b"]))], {"host-A-b"}, False),
+    ],
+)  # fmt: skip
+def test_a_segment_of_our_own_need_not_be_there_yet(networks, hosts, is_awaited):
+    there = site([A], [store("e", 99, [A]), store("p", 9, [A])], networks)
+    placements = place([vm("a/0", networks=MANAGED)], [], there, settings("A"))
+    assert placements.problems == placements.warnings == ()
+    assert where(placements, "a/0").host in hosts
+    (nic,) = where(placements, "a/0").nics
+    assert (nic.kind, nic.name, nic.moid, nic.key) == (NetworkKind.SEGMENT, "PG", "", ""), "looked up when it is made"
+    said = 'waits for segment "PG" to show in vCenter' in placements.vms["vm-a/0"].why
+    assert said is is_awaited
+
+
+def test_two_segments_of_one_display_name_are_not_guessed_between():
+    two = [network("PG", "f/PG", key="ls", **NSX), network("PG", "g/PG", key="other", **OPAQUE)]
+    there = site([A], [store("e", 99, [A]), store("p", 9, [A])], two)
+    placements = place([vm("a/0", networks=MANAGED)], [], there, settings("A"))
+    assert codes(placements) == ["vsphere.ambiguous-network"]
+    assert "rename or remove the other segment of that name in NSX" in placements.problems[0].fix
+
+
 def test_a_vm_runs_only_where_all_its_networks_are():
     nets = [
         network("N1", hosts=frozenset({"host-A-b", "host-B-a"})),

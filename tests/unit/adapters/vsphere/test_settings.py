@@ -3,7 +3,13 @@
 import pytest
 
 from director.adapters.vsphere.choices import ClusterChoice, DiskKind, HostGroup, StoreChoice
-from director.adapters.vsphere.cloud import Tag, read_disk_properties, read_network_name, read_vm_properties
+from director.adapters.vsphere.cloud import (
+    NetworkProperties,
+    Tag,
+    read_disk_properties,
+    read_network,
+    read_vm_properties,
+)
 from director.adapters.vsphere.settings import ScsiKind, StorePattern, read_settings
 from director.model.problem import Problem, Refused, Severity
 
@@ -126,10 +132,17 @@ def test_a_mistake_is_refused(properties):
     assert refused(properties)
 
 
-def test_nsxt_settings_are_warned_of_and_passed():
-    found = read_settings({**PLAIN, "nsxt": {"host": "nsx"}})
+def test_nsx_v_settings_are_warned_of_and_the_fabric_s_are_passed_over():
+    found = read_settings({**PLAIN, "nsx": {"address": "nsx"}, "nsxt": {"host": "nsx"}})
     assert [problem.code for problem in found.warnings] == ["vsphere.properties.not-supported"]
     assert found.warnings[0].severity is Severity.WARNING
+    assert "nsx asks for NSX-V" in found.warnings[0].detail
+
+
+def test_a_segment_has_ten_minutes_to_show_unless_told_otherwise():
+    assert read_settings(PLAIN).segment_wait_s == 600
+    assert read_settings({**PLAIN, "segment_wait_s": 30}).segment_wait_s == 30
+    assert refused({**PLAIN, "segment_wait_s": 0})
 
 
 def test_vmx_options_are_texts_as_vcenter_takes_them():
@@ -207,7 +220,22 @@ def test_a_disk_type_says_its_kind_and_its_datastores():
 
 def test_a_network_needs_a_name():
     problems: list[Problem] = []
-    assert read_network_name({"cloud_properties": {"name": "PG"}}, "n", problems) == "PG"
+    assert read_network({"cloud_properties": {"name": "PG"}}, "n", problems) == NetworkProperties(name="PG")
     assert problems == []
-    assert read_network_name({}, "n", problems) == ""
+    assert read_network({}, "n", problems).name == ""
     assert [problem.code for problem in problems] == ["vsphere.cloud-properties.missing-key"]
+
+
+def test_a_managed_network_s_other_keys_are_its_fabric_s():
+    problems: list[Problem] = []
+    mine = {"name": "web", "managed": True, "t0_router_id": "tier0"}
+    assert read_network({"cloud_properties": mine}, "n", problems) == NetworkProperties(name="web", is_managed=True)
+    assert problems == []
+    read_network({"cloud_properties": {**mine, "managed": False}}, "n", problems)
+    assert [problem.code for problem in problems] == ["vsphere.cloud-properties.unknown-key"]
+
+
+def test_groups_of_nsx_t_need_an_nsx_t():
+    (problem,) = read_vm(nsxt={"ns_groups": ["web"]})[1]
+    assert "nsxt names NSX-T groups or pools, but no NSX-T is configured" in problem.detail
+    assert "add `nsxt` to the CPI's properties (director configure nsx-t)" in problem.fix

@@ -27,6 +27,10 @@ class FakeCollector:
     def add_folder(self, folder):
         self.folders.add(folder._GetMoId())
 
+    def add_networks(self, folder):
+        self.add_folder(folder)
+        self.line.asked.append("networks")
+
     def watch_unlisted(self, tasks):
         self.line.asked.append(("unlisted", [task._GetMoId() for task in tasks]))
 
@@ -81,6 +85,10 @@ def task(values, moid="task-1"):
 
 def vm(moid="vm-1", **values):
     return Change(moid=moid, is_task=False, values=values)
+
+
+def segment(moid="dvportgroup-1", *, is_gone=False, **values):
+    return Change(moid=moid, is_task=False, is_network=True, is_gone=is_gone, values=values)
 
 
 GONE = Change(moid="vm-1", is_task=False, is_gone=True)
@@ -146,6 +154,65 @@ async def test_waiting_for_a_vm_ends_when_it_is_so_or_gone():
     assert (await watch.await_vm("vm-1", lambda seen: seen.power == "poweredOn", 5)).name == "web-1"
     with pytest.raises(Fault, match="web-1 is gone"):
         await watch.await_vm("vm-1", lambda seen: seen.power == "suspended", 5)
+
+
+LOGICAL = {"name": "web", "config.logicalSwitchUuid": "ls-1"}
+NETWORKS = vim.Folder("group-n1")
+
+
+def first(there):
+    return there[0] if there else None
+
+
+async def test_a_segment_is_there_the_moment_that_vcenter_tells_of_it():
+    line = FakeLine([segment(name="PG")], [segment("dvportgroup-2", **LOGICAL, host=[vim.HostSystem("host-1")])])
+    watch = Watch(line)
+    watch.add_networks(NETWORKS)
+    assert watch.has_folder(NETWORKS)
+    found = await watch.await_network(first, 5)
+    assert (found.moid, found.name, found.key, found.hosts) == ("dvportgroup-2", "web", "ls-1", {"host-1"})
+    assert line.asked == ["collector", "networks", "look", "wait"]
+    assert await watch.await_network(first, 5) == found
+    assert line.asked[4:] == [], "what is known is not asked for"
+
+
+async def test_a_port_group_becomes_a_segment_when_its_switch_is_known_and_goes_with_it():
+    summary = vim.OpaqueNetwork.Summary(opaqueNetworkId="ls-2", opaqueNetworkType="nsx.LogicalSwitch")
+    opaque = segment("network-o2", name="db", summary=summary)
+    line = FakeLine([segment(name="web"), opaque], [segment(**LOGICAL)], [segment(is_gone=True)])
+    watch = Watch(line)
+    watch.add_networks(NETWORKS)
+    seen = []
+    for _ in range(3):
+        await watch.settled()
+        seen.append({network.name: network.key for network in watch.networks})
+    assert seen == [{"db": "ls-2"}, {"db": "ls-2", "web": "ls-1"}, {"db": "ls-2"}]
+
+
+async def test_a_segment_that_does_not_come_is_not_waited_for_beyond_its_time():
+    watch = Watch(FakeLine([segment("dvportgroup-9", **LOGICAL)]))
+    watch.add_networks(NETWORKS)
+    with pytest.raises(TimeoutError):
+        await watch.await_network(lambda there: None, 0.05)
+    await watch.close()
+
+
+async def test_who_waits_for_a_segment_is_told_when_vcenter_stays_away():
+    line = FakeLine(Fault("no rights", retry=Retry.NEVER))
+    with pytest.raises(Fault, match="no rights"):
+        await Watch(line).await_network(first, 5)
+
+
+async def test_after_a_lost_connection_networks_are_told_anew():
+    lost = Fault("lost", is_reply_lost=True, retry=Retry.SOON)
+    line = FakeLine([segment(**LOGICAL), segment("dvportgroup-2", **LOGICAL)], lost, [segment(**LOGICAL)])
+    watch = Watch(line)
+    watch.add_networks(NETWORKS)
+    await watch.settled()
+    assert len(watch.networks) == 2
+    await watch.settled()
+    assert [network.moid for network in watch.networks] == ["dvportgroup-1"]
+    assert line.asked.count("networks") == 2
 
 
 async def test_nothing_is_asked_while_nobody_waits():
