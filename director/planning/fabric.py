@@ -24,7 +24,7 @@ from director.model.step import AnnounceInstance, AttachPorts, CreateVm, EnsureS
 
 NETWORKS: Final = "networks"
 """Bounds how many stacks are changed at once; a fabric bounds its requests itself."""
-STACKS_AT_ONCE: Final = 16
+STACKS_AT_ONCE: Final = 64
 READY: Final = StepKey("gate:networks ready")
 
 NOTHING_SEEN: Final = FabricSighting()
