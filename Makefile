@@ -3,13 +3,14 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo demo-clean demo-vsphere demo-vsphere-clean test check bench format install install-vsphere
+.PHONY: help demo demo-clean demo-vsphere demo-vsphere-clean demo-nsxt demo-nsxt-clean test check bench format install install-vsphere
 
 help:
 	@echo "make demo        deploy the sample to this machine and look at it"
 	@echo "make demo-clean  remove everything the demo made"
 	@echo "make demo-vsphere"
 	@echo "                 the same in a simulated vCenter; break it, see it found and repaired; removes all of it"
+	@echo "make demo-nsxt   the same on networks of its own, behind a load balancer, in a simulated NSX-T; removes all of it"
 	@echo "make install     only make .venv/bin/director"
 	@echo "make install-vsphere"
 	@echo "                 the same with what a vCenter needs"
@@ -50,6 +51,12 @@ demo-vsphere: $(VENV)/.vsphere
 # A run removes all it made by itself; this is for one that was killed outright.
 demo-vsphere-clean: $(VENV)/.vsphere
 	@$(BIN)/python tools/demo-vsphere clean
+
+demo-nsxt: $(VENV)/.vsphere
+	@$(BIN)/python tools/demo-nsxt run
+
+demo-nsxt-clean: $(VENV)/.vsphere
+	@$(BIN)/python tools/demo-nsxt clean
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check

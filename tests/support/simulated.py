@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 
 from director.model.tree import Node, Tree
+from tests.support.nsxsim import Nsxsim
 from tests.support.tinyovf import tiny_image
 from tests.support.vcproxy import Proxy
 from tests.support.vcsim import Vcsim
@@ -40,6 +41,17 @@ def write_infrastructure(state_dir: Path, center: Vcsim | Proxy, **more: Tree) -
     file = state_dir / "infrastructure.yml"
     file.touch(mode=0o600)
     file.write_text(json.dumps({"type": "vsphere", "name": "simulated", "properties": properties_of(center, **more)}))
+
+
+def nsxt_properties(nsx: Nsxsim) -> dict[str, Node]:
+    """What the NSX-T adapter needs to use the simulator, as ``nsxt`` among the properties."""
+    return {"host": nsx.url, "username": nsx.user, "password": nsx.password, "realisation_timeout": 60}
+
+
+def vcenter_flags(center: Vcsim | Proxy) -> tuple[str, ...]:
+    """Makes the NSX-T simulator use this vCenter as its compute manager."""
+    url = f"https://{center.host}:{center.port}"
+    return ("--vcenter", url, "--vcenter-user", center.user, "--vcenter-password", center.password)
 
 
 def write_stemcell(file: Path, *, version: str = "1", install: str = "baked") -> Path:
