@@ -38,8 +38,8 @@ async def end_everything(settings: Settings, *, forgets: bool = False) -> None:
     if left:
         named = ", ".join(left[:NAMED_MAX]) + (f" and {len(left) - NAMED_MAX} more" if len(left) > NAMED_MAX else "")
         raise Failure(
-            f"{len(left)} VMs, disks and networks are not on this machine and would be left behind: {named}. Delete their "
-            "deployments and orphaned disks first, or repeat with --forget-elsewhere to leave them where they are."
+            f"{len(left)} VMs, disks and networks are not on this machine and would be left behind: {named}. Delete "
+            "their deployments and orphaned disks first, or repeat with --forget-elsewhere to leave them where they are."
         )
     await destroy(settings.state_dir)
     for directory in (settings.sockets_dir, settings.state_dir):

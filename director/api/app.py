@@ -20,6 +20,7 @@ from director.api import (
     instances,
     locks,
     misc,
+    networks,
     output,
     releases,
     resources,
@@ -84,7 +85,7 @@ _SOFTWARE = (
 _CONFIGS = (
     *(
         route
-        for kind in ("cloud", "runtime", "cpi")
+        for kind in ("cloud", "runtime", "cpi", "network")
         for route in (
             Route(f"/{kind}_configs", typed_configs.list_typed, methods=["GET"]),
             Route(f"/{kind}_configs", typed_configs.update_typed, methods=["POST"]),
@@ -122,8 +123,9 @@ _DIRECTOR = (
     Route("/resurrection", misc.show_resurrection, methods=["GET"]),
     Route("/resurrection", misc.change_resurrection, methods=["PUT"]),
     Route("/orphaned_vms", misc.empty_list, methods=["GET"]),
-    Route("/networks", misc.empty_list, methods=["GET"]),
-    Route("/networks/{name}", misc.delete_network, methods=["DELETE"]),
+    Route("/networks", networks.show_networks, methods=["GET"]),
+    Route("/networks", networks.apply_networks, methods=["POST"]),
+    Route("/networks/{name}", networks.delete_network, methods=["DELETE"]),
     Route("/vms/{cid:path}", misc.delete_vm, methods=["DELETE"]),
     Route("/director/certificate_expiry", misc.empty_list, methods=["GET"]),
     Route("/links", misc.links, methods=["GET", "POST"]),

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from director.api.answer import problem_tree, user_of
 from director.api.ask import flag
 from director.api.services import services_of
-from director.manifest.load import check_cloud_text, check_cpi_text, check_runtime_text
+from director.manifest.load import check_cloud_text, check_cpi_text, check_network_text, check_runtime_text
 from director.manifest.read import read
 from director.model.problem import Problem, Refused, Severity
 from director.model.record import Config, Event
@@ -19,8 +19,13 @@ from director.ports.store import AddEvent, Store
 
 DEFAULT_NAME = "default"
 
-_CHECKS = {"cloud": check_cloud_text, "runtime": check_runtime_text, "cpi": check_cpi_text}
-_BY_ADDRESS = frozenset(("cloud", "runtime", "cpi"))
+_CHECKS = {
+    "cloud": check_cloud_text,
+    "runtime": check_runtime_text,
+    "cpi": check_cpi_text,
+    "network": check_network_text,
+}
+_BY_ADDRESS = frozenset(("cloud", "runtime", "cpi", "network"))
 """Types with an address of their own, which the audit trail calls ``cloud-config`` and so on."""
 
 

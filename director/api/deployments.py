@@ -12,6 +12,7 @@ from director.api.ask import INVALID_JSON, deployment_of, flag, text_of, words
 from director.api.services import Services, services_of
 from director.manifest.diff_text import diff_lines
 from director.manifest.read import read
+from director.model.fabric import OUTLIVING
 from director.model.names import DeploymentName
 from director.model.plan import Plan
 from director.model.record import Config, DeploymentRecord
@@ -24,7 +25,8 @@ INVALID_CONFIG_REFERENCE = 190025
 
 async def list_deployments(request: Request) -> Response:
     services = services_of(request)
-    deployments = sorted(await services.store.deployments(), key=lambda d: d.name)
+    every = await services.store.deployments()
+    deployments = sorted((d for d in every if d.name != OUTLIVING), key=lambda d: d.name)
     left_out = {part for part in ("configs", "releases", "stemcells", "lock") if flag(request, f"exclude_{part}")}
     clouds = {} if "configs" in left_out else await _cloud_states(services.store, deployments)
     return json_answer([_row(d, clouds, services, left_out) for d in deployments])

@@ -22,6 +22,7 @@ async def show_drift(request: Request) -> Response:
         "unseen": [{"cpi": one.cpi, "reason": one.reason} for one in report.unseen],
         "vms": report.vms,
         "disks": report.disks,
+        "objects": report.objects,
     }
     return json_answer(value)
 

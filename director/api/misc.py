@@ -24,7 +24,7 @@ async def change_resurrection(request: Request) -> Response:
 
 
 async def empty_list(_: Request) -> Response:
-    """Orphaned VMs and networks are not kept, they are deleted; nothing here expires that anybody must renew."""
+    """Orphaned VMs are not kept, they are deleted; nothing here expires that anybody must renew."""
     return json_answer([])
 
 
@@ -62,7 +62,3 @@ async def attach_disk(_: Request) -> Response:
 
 async def delete_vm(_: Request) -> Response:
     raise not_built("deletion of single VMs; recreate the instance instead")
-
-
-async def delete_network(_: Request) -> Response:
-    raise not_built("managed networks")

@@ -20,12 +20,15 @@ from director.ports.store import Store
 from director.ports.tasklog import TaskLog
 from director.reconcile.drift import DriftReport
 from director.reconcile.driver import Driver
+from director.reconcile.fabric_report import NetworksReport
 
 EncodePlan: TypeAlias = Callable[[Plan], Tree]
 ExplainPlan: TypeAlias = Callable[[Plan], str]
 CheckCpis: TypeAlias = Callable[[str, str], Sequence[Problem]]
 """Everything wrong with the properties in a CPI config's text, given with its file, as its infrastructures see them."""
 FindDrift: TypeAlias = Callable[[DeploymentName | None], Awaitable[DriftReport]]
+ShowNetworks: TypeAlias = Callable[[DeploymentName | None, bool], Awaitable[NetworksReport]]
+"""Of one deployment or of all; whether fabrics are to be looked at."""
 Examine: TypeAlias = Callable[[], Awaitable[Sequence[Finding]]]
 
 UPLOAD_SIZE_MAX = 10_000 * 1024 * 1024
@@ -65,6 +68,7 @@ class Services:
     encode_plan: EncodePlan
     explain_plan: ExplainPlan
     drift: FindDrift
+    networks: ShowNetworks
     examine: Examine
     bundle_file: Callable[[], Path | None]
     check_cpis: CheckCpis

@@ -15,11 +15,26 @@ from director.cli.errors import CommandFailed
 COMMAND: tuple[str, ...] = (sys.executable, "-m", "director.setup")
 ANSWER_S: Final = 180.0
 PASSWORD_VARIABLE: Final = "DIRECTOR_VSPHERE_PASSWORD"  # noqa: S105  (its name, not its value)
+NSXT_PASSWORD_VARIABLE: Final = "DIRECTOR_NSXT_PASSWORD"  # noqa: S105  (likewise)
+SECRET_VARIABLES: Final = frozenset((PASSWORD_VARIABLE, NSXT_PASSWORD_VARIABLE))
 
 
 def ask_setup(question: Mapping[str, Any]) -> dict[str, Any]:
     """The answer. Raises CommandFailed with what the operator can put right, or with the program's last words."""
-    environment = {name: value for name, value in os.environ.items() if name != PASSWORD_VARIABLE}
+    answer = put_to_setup(question)
+    if problem := answer.get("problem"):
+        raise failed_with(problem)
+    return answer
+
+
+def failed_with(problem: Mapping[str, Any]) -> CommandFailed:
+    fix = f"\n    to fix it: {problem['fix']}" if problem["fix"] else ""
+    return CommandFailed(f"{problem['detail']}{fix}")
+
+
+def put_to_setup(question: Mapping[str, Any]) -> dict[str, Any]:
+    """The answer, which may be a ``problem``. Raises CommandFailed when there is none."""
+    environment = {name: value for name, value in os.environ.items() if name not in SECRET_VARIABLES}
     try:
         done = subprocess.run(
             COMMAND,
@@ -37,7 +52,4 @@ def ask_setup(question: Mapping[str, Any]) -> dict[str, Any]:
         words = done.stderr.strip().splitlines()[-1:] or ["it said nothing"]
         raise CommandFailed(f"Looking at the infrastructure failed inside: {words[0]}")
     answer: dict[str, Any] = json.loads(done.stdout)
-    if problem := answer.get("problem"):
-        fix = f"\n    to fix it: {problem['fix']}" if problem["fix"] else ""
-        raise CommandFailed(f"{problem['detail']}{fix}")
     return answer

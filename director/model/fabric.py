@@ -340,8 +340,8 @@ class SeenObject:
     """One object as it is there. ``differences`` say, in words, how it is not what was wished for.
 
     ``revision`` names the very state that was looked at: who writes to another one has to look again. With
-    ``is_foreign`` somebody else's object has our id. ``error`` is the fabric's reason when FAILED. ``parent`` is what it
-    lies in, where its id alone does not tell: the router of a NAT rule or route, the pool of an address.
+    ``is_foreign`` somebody else's object has our id. ``error`` is the fabric's reason when FAILED. ``parent`` is what
+    it lies in, where its id alone does not tell: the router of a NAT rule or route, the pool of an address.
     """
 
     id: ObjectId

@@ -21,6 +21,7 @@ from director.model.names import DeploymentName, ObjectId, PlanId, StackName, St
 from director.model.plan import Limit, Move, Plan, PlannedStep, StackMove, Unit
 from director.model.problem import Problem
 from director.model.step import AnnounceInstance, AttachPorts, CreateVm, EnsureStack, LeaveStack, RemoveStack, Step
+from director.planning.fabric_words import about
 
 NETWORKS: Final = "networks"
 """Bounds how many stacks are changed at once; a fabric bounds its requests itself."""
@@ -110,7 +111,7 @@ def _reasons(stack: Stack, record: StackRecord) -> Iterator[str]:
 
 def _line(wanted: NetworkObject, seen: SeenObject | None) -> str | None:
     if seen is None or not _is_there(seen) or seen.state is ObjectState.LEAVING:
-        return f"+ {wanted.kind} {wanted.name}"
+        return f"+ {wanted.kind} {wanted.name}: {about(wanted)}"
     if seen.state is ObjectState.FAILED:
         return f"~ {wanted.kind} {wanted.name}: failed: {seen.error}"
     if seen.differences:

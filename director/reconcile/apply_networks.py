@@ -36,26 +36,26 @@ class OutlivingNetworks:
 
     async def apply(self, request: ApplyNetworks, job: Job) -> str:
         if request.dry_run:
-            job.stages.say(explain((await self._prepared()).plan))
+            job.stages.say(explain((await self._prepared(removes=True)).plan))
             return "networks (dry run)"
-        await again_when_outdated(lambda: self._apply(job), job, self.world.clock)
+        await again_when_outdated(lambda: self._apply(job, removes=request.remove), job, self.world.clock)
         return "networks"
 
-    async def _apply(self, job: Job) -> None:
-        prepared = await self._prepared()
+    async def _apply(self, job: Job, *, removes: bool) -> None:
+        prepared = await self._prepared(removes=removes)
         job.check()
         await converge(prepared, job, self.world, self.encode)
         job.stages.say(summary(prepared.plan))
 
-    async def _prepared(self) -> Prepared:
-        """Raises Refused with all that is wrong."""
+    async def _prepared(self, *, removes: bool) -> Prepared:
+        """Raises Refused with all that is wrong; unless ``removes``, also with all that would go."""
         record = await self.world.store.record(OUTLIVING) or Record(deployment=DeploymentRecord(name=OUTLIVING))
-        stacks = await self._planned(record)
+        stacks = await self._planned(record, removes=removes)
         plan = make_networks_plan(PlanId(str(uuid.uuid4())), record.deployment.serial, stacks)
         wanted = Wanted(deployment=OUTLIVING, groups=())
         return Prepared(plan=plan, record=record, catalog=Catalog(), wanted=wanted, manifest=None, config_ids=())
 
-    async def _planned(self, record: Record) -> StackPlan:
+    async def _planned(self, record: Record, *, removes: bool) -> StackPlan:
         names = Namer(director=await director_uuid(self.world.store))
         recorded = await self.world.store.stacks()
         configs = await network_configs(self.world)
@@ -67,7 +67,8 @@ class OutlivingNetworks:
         concerned = {r.stack.name: r for r in (*record.stacks, *recorded) if OUTLIVING in r.users}
         seen = await look_at_fabrics(stacks, concerned.values(), self.world)
         plan = plan_stacks(OUTLIVING, stacks, concerned, seen)
-        _refuse([*plan.problems, *await self._still_used(plan)])
+        left = () if removes else [_unsaid(one) for one in _going(plan)]
+        _refuse([*plan.problems, *await self._still_used(plan), *left])
         return plan
 
     async def _still_used(self, plan: StackPlan) -> Sequence[Problem]:
@@ -98,6 +99,15 @@ def _pools_of(instance: InstanceRecord) -> Iterator[ObjectId]:
 def _refuse(problems: Sequence[Problem]) -> None:
     if problems:
         raise Refused(dict.fromkeys(problems))
+
+
+def _unsaid(one: NetworkObject) -> Problem:
+    return Problem(
+        code="network.unsaid",
+        summary="Something would be removed",
+        detail=f"{one.kind} {one.name} is said by no network config any more.",
+        fix="say --remove to have it removed, or put it back into a network config.",
+    )
 
 
 def _in_use(what: str, instance: InstanceRecord) -> Problem:

@@ -12,8 +12,8 @@ from director.model.fabric import (
     StackState,
 )
 from director.model.names import ObjectId
+from director.planning.fabric_words import about
 from director.reconcile.fabric_report import ObjectView, Standing
-from director.reconcile.fabric_words import about
 
 BY_RECORD: Final[Mapping[StackState, Standing]] = {
     StackState.READY: Standing.RECORDED,

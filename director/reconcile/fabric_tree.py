@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
 from director.model.fabric import (
+    Carving,
     FabricSighting,
     LoadBalancer,
     Member,
@@ -18,6 +19,7 @@ from director.model.fabric import (
     SeenObject,
     Segment,
     ServerPool,
+    Stack,
     StackRecord,
     StaticRoute,
     VirtualServer,
@@ -169,7 +171,7 @@ class _Tree:
 
     def _segment(self, segment: Segment) -> SegmentView:
         stack = self._records[segment.id].stack
-        range_ = str(ip_network(segment.gateway, strict=False)) if segment.gateway else ""
+        range_ = _range_of(segment, stack)
         outside = self._outside(segment, range_)
         router = self._objects.get(ObjectId(segment.router.to)) if segment.router else None
         is_alone = segment.router is None or (isinstance(router, Router) and router.tier0 is None)
@@ -209,11 +211,20 @@ def _unrecorded(found: SeenObject) -> ObjectView:
     )
 
 
+def _range_of(segment: Segment, stack: Stack) -> str:
+    """One without a gateway may have its addresses out of a block; else nothing is recorded of them."""
+    if segment.gateway:
+        return str(ip_network(segment.gateway, strict=False))
+    return next((one.cidr for one in stack.objects if isinstance(one, Carving)), "")
+
+
 def _is_on(nic: Placed, segment: Segment, network: str | None, range_: str) -> bool:
     """A managed network's by its name and range; another segment's when the VM was told to use it."""
     if nic.plugged_into and nic.plugged_into == segment.name:
         return True
-    return network is not None and nic.network == network and _has(range_, nic.view.ip)
+    if network is None or nic.network != network:
+        return False
+    return _has(range_, nic.view.ip) if range_ else not nic.plugged_into
 
 
 def _has(range_: str, ip: str) -> bool:

@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from director.execution.world import World
+from director.model.deployment import Lifecycle
 from director.model.fabric import Member, Ref, ServerPool, StackRecord
 from director.model.names import DeploymentName
 from director.model.record import InstanceRecord, Record, VmRecord
+from director.model.wanted import Want
 from director.planning.fabric_drift import unrecorded_of
 from director.ports.fabric import FabricFailure
 from director.reconcile.drift import Refresh, nothing_to_refresh
@@ -103,8 +105,14 @@ def _nics(world: World, known: _Known, deployment: DeploymentName | None) -> Ite
             continue
         for instance in record.instances:
             vm = next(iter(record.vms_of(instance.id)), None)
-            state = job_state(agents.get(vm.agent), has_vm=True) if vm else NO_VM
-            yield from _of_instance(instance, vm, state or NO_VM)
+            state = job_state(agents.get(vm.agent), has_vm=True) if vm else None
+            yield from _of_instance(instance, vm, state or _without_vm(instance))
+
+
+def _without_vm(instance: InstanceRecord) -> str:
+    if instance.lifecycle is Lifecycle.ERRAND:
+        return "errand at rest"
+    return instance.want.value if instance.want is Want.DETACHED else NO_VM
 
 
 def _of_instance(instance: InstanceRecord, vm: VmRecord | None, state: str) -> Iterator[Placed]:

@@ -5,16 +5,16 @@ environment. What an operator can put right is an answer too: ``{"problem": {"de
 """
 
 import asyncio
+import importlib
 import json
 import sys
 from typing import Any, Final
 
 from director.model.problem import Refused
+from director.setup.unusable import Unusable
 
-NO_LIBRARY: Final = {
-    "detail": "The library for vCenter (pyVmomi) is not installed beside this command.",
-    "fix": "Install the director with its vSphere extra: `make install-vsphere` in its checkout.",
-}
+PLACES: Final = {"vsphere": ("vCenter", "pyVmomi"), "nsxt": ("NSX-T's API", "httpx")}
+"""By module: what it looks at, and the library that may not be there."""
 
 
 def main() -> None:
@@ -23,20 +23,32 @@ def main() -> None:
 
 
 def answer(question: dict[str, Any]) -> dict[str, Any]:
-    """``do`` is ``look`` (what is there to choose from) or ``check`` (whether the properties chosen will do)."""
+    """``at`` is vsphere (unless said) or nsxt; ``do`` is ``look`` (what is there to choose from) or ``check`` (whether
+    the properties chosen will do).
+    """
+    at = str(question.get("at", "vsphere"))
+    what, library = PLACES[at]
     try:
-        from director.setup import vsphere  # noqa: PLC0415  (the library may not be there)
+        place = importlib.import_module(f"director.setup.{at}")
     except ModuleNotFoundError as error:
-        if error.name is None or not error.name.startswith("pyVmomi"):
+        if error.name is None or error.name.partition(".")[0] != library:
             raise
-        return {"problem": NO_LIBRARY}
-    ask = {"look": vsphere.look, "check": vsphere.check}[question["do"]]
+        return {"problem": _lacking(what, library)}
+    ask = {"look": place.look, "check": place.check}[question["do"]]
     try:
-        return asyncio.run(ask(question))
-    except vsphere.Unusable as unusable:
+        found: dict[str, Any] = asyncio.run(ask(question))
+    except Unusable as unusable:
         return {"problem": unusable.tree}
     except Refused as refused:
         return {"problem": {"detail": " ".join(p.detail for p in refused.problems), "fix": refused.problems[0].fix}}
+    return found
+
+
+def _lacking(what: str, library: str) -> dict[str, str]:
+    return {
+        "detail": f"The library for {what} ({library}) is not installed beside this command.",
+        "fix": "Install the director with its vSphere extra: `make install-vsphere` in its checkout.",
+    }
 
 
 if __name__ == "__main__":

@@ -17,19 +17,12 @@ from director.adapters.vsphere.settings import DatacenterSettings, Settings, rea
 from director.adapters.vsphere.site import Cluster, Datastore, Inventory, Network
 from director.setup.certificate import fingerprint
 from director.setup.rights import check_rights
+from director.setup.unusable import Unusable
 
 OLDEST: Final = (6, 5)
 """Before it vCenter lacks calls that are used here, REST tagging among them."""
 SUPPORTED: Final = (7, 0)
 """The oldest that its maker supported when this was written."""
-
-
-class Unusable(Exception):
-    """Something the operator can put right. ``fingerprint`` is of a certificate that is not trusted."""
-
-    def __init__(self, detail: str, fix: str, *, fingerprint: str = "") -> None:
-        super().__init__(detail)
-        self.tree = {"detail": detail, "fix": fix, "fingerprint": fingerprint}
 
 
 async def look(question: Mapping[str, Any]) -> dict[str, Any]:

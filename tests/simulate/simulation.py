@@ -14,10 +14,12 @@ from director.execution.world import World
 from director.model.tree import digest_of
 from director.model.wanted import Content, RenderedJob
 from director.ports.store import PutRelease, PutStemcell
+from director.reconcile.apply_networks import OutlivingNetworks
 from director.reconcile.driver import Driver
 from director.reconcile.handlers import Deployments
 from director.reconcile.prepare import Preparer
-from director.reconcile.requests import DeleteDeployment, Deploy
+from director.reconcile.requests import ApplyNetworks, CleanUp, DeleteDeployment, Deploy
+from director.reconcile.tidy import Tidy
 from tests.golden.test_golden import CASES
 from tests.support.planning import NEWER, RELEASE, STEMCELL
 
@@ -113,7 +115,12 @@ class Simulation:
         """A new director, one task, until that ends. Raises Killed when the director dies on the way."""
         preparer = self._preparer()
         deployments = Deployments(preparer=preparer, world=self.world, encode=plan_to_tree)
-        table = {Deploy: deployments.deploy, DeleteDeployment: deployments.delete}
+        table = {
+            Deploy: deployments.deploy,
+            DeleteDeployment: deployments.delete,
+            ApplyNetworks: OutlivingNetworks(world=self.world, encode=plan_to_tree).apply,
+            CleanUp: Tidy(world=self.world).clean_up,
+        }
         driver = Driver(self.world, table, preparer, tasks_at_once=4)
         pulse = asyncio.create_task(driver.run())
         try:

@@ -1,4 +1,4 @@
-"""Cloud, runtime and CPI configs."""
+"""Cloud, runtime, CPI and network configs."""
 
 from pathlib import Path
 from typing import Any
@@ -86,6 +86,41 @@ def update_cpi_config(context: Context, /, path: Path, **options: Any) -> None:
     Shows what changes and asks, unless -n.
     """
     _update(context, "cpi", path, options)
+
+
+@click.command()
+@path_argument
+@name_option
+@strict_option
+@with_ops_and_vars
+@pass_context
+def update_network_config(context: Context, /, path: Path, **options: Any) -> None:
+    """Sets a network config: blocks and pools of addresses, routers, NAT, load balancers, groups, rules.
+
+    Shows what changes and asks, unless -n. Nothing is made until `director apply-networks`.
+    """
+    _update(context, "network", path, options)
+
+
+@click.command()
+@name_option
+@pass_context
+def network_config(context: Context, /, name: str) -> None:
+    """Shows a network config."""
+    _show(context, "network", name)
+
+
+@click.command()
+@name_option
+@pass_context
+def delete_network_config(context: Context, /, name: str) -> None:
+    """Deletes a network config. What was made of it stays until `director apply-networks --remove`."""
+    context.confirm(f"Delete the network config {name}?")
+    context.director.send("DELETE", "/configs", query={"type": "network", "name": name})
+    say(
+        "The network config is deleted; `director apply-networks --remove` removes what was made of it.",
+        to_stderr=context.as_json,
+    )
 
 
 @click.command()

@@ -9,10 +9,12 @@ from typing import Any, Final, TypeVar
 import click
 from click.core import ParameterSource
 
+from director.cli.commands.configure_nsxt import nsx_t
 from director.cli.commands.texts import read_text
 from director.cli.context import Context, pass_context
 from director.cli.errors import CommandFailed, Exit
 from director.cli.findings import count_wrong, show_findings
+from director.cli.private_file import write_private
 from director.cli.setup_program import PASSWORD_VARIABLE, ask_setup
 from director.cli.show import say
 from director.cli.target import state_dir
@@ -72,6 +74,9 @@ def _flags(command: F) -> F:
     return command
 
 
+configure.add_command(nsx_t)
+
+
 @configure.command("vsphere")
 @_flags
 @pass_context
@@ -100,8 +105,8 @@ def vsphere(context: Context, /, **options: Any) -> None:
     for path in there if is_asking and not says_yes else ():
         context.confirm(f"Overwrite {path}?")
     state_dir().mkdir(mode=0o700, parents=True, exist_ok=True)
-    _write(infrastructure, infrastructure_text(options["name"], properties))
-    _write(config, cloud_config_text(answers))
+    write_private(infrastructure, infrastructure_text(options["name"], properties))
+    write_private(config, cloud_config_text(answers))
     _say_next(infrastructure, config, to_stderr=context.as_json)
 
 
@@ -153,15 +158,6 @@ def _check(
     if not is_asking:
         raise CommandFailed(f"{wrong} of {len(found)} not well, so nothing was written; --yes writes all the same.")
     context.confirm("Write the files all the same?")
-
-
-def _write(path: Path, text: str) -> None:
-    """For this user only, whole or not at all."""
-    new = path.with_name(f"{path.name}.new")
-    new.unlink(missing_ok=True)
-    with os.fdopen(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-        file.write(text)
-    new.replace(path)
 
 
 def _say_next(infrastructure: Path, config: Path, *, to_stderr: bool) -> None:

@@ -9,7 +9,7 @@ from director.cli.errors import CommandFailed
 from director.cli.show import Table, show
 
 HEADER: Final = {
-    "subject": "VM or Disk",
+    "subject": "What",
     "deployment": "Deployment",
     "instance": "Instance",
     "recorded": "Recorded",
@@ -21,13 +21,14 @@ HEADER: Final = {
 @click.command()
 @pass_context
 def drift(context: Context, /) -> None:
-    """Compares every VM and disk with the record: what is gone, off, changed, moved or nobody's.
+    """Compares VMs, disks and network objects with the record: what is gone, off, changed, moved or nobody's.
 
-    Looks at all infrastructures, changes nothing. Ends with 1 when it found something.
+    Looks at all infrastructures and NSX-Ts, changes nothing. Ends with 1 when it found something.
     """
     found = context.director.get("/drift", deployment=context.deployment)
     unseen = [f"{_name(one['cpi'])} could not be looked at: {one['reason']}" for one in found["unseen"]]
-    notes = (*unseen, f"{found['vms']} VMs and {found['disks']} disks were looked at.")
+    objects = f", {found['objects']} network objects" if found.get("objects") else ""
+    notes = (*unseen, f"{found['vms']} VMs and {found['disks']} disks{objects} were looked at.")
     rows = [{key: str(one[key]) for key in HEADER} for one in found["drift"]]
     show(Table(content="differences", header=HEADER, rows=rows, notes=notes), as_json=context.as_json)
     if message := _message(found["drift"], unseen):

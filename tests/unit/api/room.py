@@ -35,6 +35,7 @@ from director.ports.infrastructure import Finding
 from director.ports.store import AddEvent, Change, DropConfig, EventQuery, PutInstance, PutSetting, TaskQuery
 from director.reconcile.drift import DriftReport
 from director.reconcile.driver import description_of
+from director.reconcile.fabric_report import NetworksReport
 from director.reconcile.requests import Deploy, Request
 
 NOW = 1_700_000_000.0
@@ -292,6 +293,8 @@ class Room:
     upload_size_max: int = 10_000_000
     drift: DriftReport = field(default_factory=DriftReport)
     drift_of: list[DeploymentName | None] = field(default_factory=list)
+    networks: NetworksReport = field(default_factory=NetworksReport)
+    networks_of: list[tuple[DeploymentName | None, bool]] = field(default_factory=list)
     findings: Sequence[Finding] = ()
     cpi_problems: Sequence[Problem] = ()
 
@@ -312,6 +315,7 @@ class Room:
                 encode_plan=lambda plan: {"id": plan.id},
                 explain_plan=lambda plan: f"plan of {plan.deployment}",
                 drift=self._drift,
+                networks=self._networks,
                 examine=self._examine,
                 bundle_file=lambda: None,
                 check_cpis=lambda text, file: self.cpi_problems,
@@ -322,6 +326,10 @@ class Room:
     async def _drift(self, deployment: DeploymentName | None) -> DriftReport:
         self.drift_of.append(deployment)
         return self.drift
+
+    async def _networks(self, deployment: DeploymentName | None, looks: bool) -> NetworksReport:
+        self.networks_of.append((deployment, looks))
+        return self.networks
 
     async def _examine(self) -> Sequence[Finding]:
         return self.findings

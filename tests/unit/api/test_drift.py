@@ -19,7 +19,9 @@ LOST = Drift(
 
 
 async def test_drift_is_told_with_what_could_not_be_looked_at(room: Room) -> None:
-    room.drift = DriftReport(drifts=(LOST,), unseen=(Unseen(cpi="far", reason="It is away."),), vms=3, disks=1)
+    room.drift = DriftReport(
+        drifts=(LOST,), unseen=(Unseen(cpi="far", reason="It is away."),), vms=3, disks=1, objects=9
+    )
     assert await room.get("/drift") == {
         "drift": [
             {
@@ -30,6 +32,7 @@ async def test_drift_is_told_with_what_could_not_be_looked_at(room: Room) -> Non
         "unseen": [{"cpi": "far", "reason": "It is away."}],
         "vms": 3,
         "disks": 1,
+        "objects": 9,
     }  # fmt: skip
     assert room.drift_of == [None]
 

@@ -22,6 +22,7 @@ ME, OTHER = DeploymentName("me"), DeploymentName("other")
 ROUTER = Router(id=ObjectId("r"), name="router")
 SEGMENT = Segment(id=ObjectId("s"), name="segment")
 WEB = StackName("network/web/0")
+NEW_ROUTER = "+ router router: distributed only, advertises nothing"
 
 
 def stack(*objects, name=WEB, **more):
@@ -46,7 +47,7 @@ def planned(wanted, recorded, look):
 
 def test_a_stack_nobody_recorded_is_made_and_joined():
     plan = planned([stack()], [], seen())
-    assert [(m.move, m.objects) for m in plan.moves] == [(Move.CREATE, ("+ router router", "+ segment segment"))]
+    assert [(m.move, m.objects) for m in plan.moves] == [(Move.CREATE, (NEW_ROUTER, "+ segment segment: no gateway"))]
     assert plan.joins == (stack(),)
     assert plan.ensures == (EnsureStack(stack=stack()),)
 
@@ -65,7 +66,10 @@ def test_what_somebody_removed_or_changed_is_said_and_put_right():
     changed = SeenObject(id=SEGMENT.id, kind="segment", name="segment", differences=("gateway 1 becomes 2",))
     plan = planned([stack()], [record(stack())], seen(changed))
     assert plan.moves[0].move is Move.UPDATE
-    assert plan.moves[0].objects == ("+ router router", "~ segment segment: gateway 1 becomes 2")
+    assert plan.moves[0].objects == (
+        NEW_ROUTER,
+        "~ segment segment: gateway 1 becomes 2",
+    )
 
 
 def test_what_failed_to_be_realised_is_written_again_with_its_reason():

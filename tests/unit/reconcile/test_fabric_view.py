@@ -5,9 +5,11 @@ from dataclasses import replace
 import pytest
 
 from director.adapters.memory.infrastructure import Fault, FaultKind
+from director.model.deployment import Lifecycle
 from director.model.fabric import NatRule, ObjectState, Segment, ServerPool, Stack, StackState
 from director.model.names import DeploymentName, StackName
 from director.model.sighting import JobState
+from director.model.wanted import Want
 from director.ports.store import PutInstance
 from director.reconcile import fabric_look
 from director.reconcile.fabric_report import Announced, Standing
@@ -285,9 +287,23 @@ async def test_a_vm_plugged_into_a_segment_by_its_name_is_on_it(world):
     assert ([i.label for i in found.instances], found.topology, report.plain) == (["web/0"], "isolated", ())
 
 
-async def test_an_instance_without_a_vm_says_so(world):
+@pytest.mark.parametrize(
+    "changed,state",
+    [({}, "no VM"), ({"lifecycle": Lifecycle.ERRAND}, "errand at rest"), ({"want": Want.DETACHED}, "detached")],
+)
+async def test_an_instance_without_a_vm_says_why(world, changed, state):
     await web(world)
-    gone = instance("web", 2, ("web", "10.20.0.12"))
+    gone = replace(instance("web", 2, ("web", "10.20.0.12")), **changed)
     await world.store.commit(PutInstance(record=gone))
     segment = (await look(world)).routers[0].routers[0].segments[0]
-    assert segment.instances[2].state == "no VM"
+    assert segment.instances[2].state == state
+
+
+@pytest.mark.parametrize("objects", [slice(1, 3), slice(2, 3)], ids=["carved", "its range only in the cloud config"])
+async def test_instances_stand_on_a_segment_without_a_gateway(world, objects):
+    stack = managed("web", "10.20.0.0/24")
+    kept = [replace(o, router=None, gateway=None) if isinstance(o, Segment) else o for o in stack.objects[objects]]
+    await record(world, replace(stack, objects=tuple(kept)))
+    await deploy(world, instance("web", 0, ("web", "10.20.0.10")))
+    (segment,) = (await look(world)).segments
+    assert ([i.label for i in segment.instances], segment.topology) == (["web/0"], "isolated")
