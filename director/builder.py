@@ -38,6 +38,12 @@ _NO_HTTPX: Final = Problem(
     detail="The library for NSX-T's API (httpx) is not installed beside the director.",
     fix="install the director with its vSphere extra: `make install-vsphere` in its checkout.",
 )
+_NO_LOCAL_FABRIC: Final = Problem(
+    code="settings.local-fabric",
+    summary="NSX-T cannot connect VMs of this machine",
+    detail="The properties of the local infrastructure name an NSX-T, whose segments only VMs in a vCenter can be on.",
+    fix="remove `nsxt` there, or name a vCenter with `director configure vsphere`.",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +77,11 @@ class Builder:
     def fabric_of(self, entry: CpiEntry) -> Fabric | None:
         """What the entry's ``nsxt`` names; a CPI program sees to its networks itself. Raises Refused."""
         found = _properties(entry).get(FABRIC_KEY)
-        if found is None or entry.exec_path is not None or entry.type not in {LOCAL, VSPHERE}:
+        if found is None or entry.exec_path is not None:
+            return None
+        if entry.type == LOCAL:
+            raise Refused([_NO_LOCAL_FABRIC])
+        if entry.type != VSPHERE:
             return None
         try:
             from director.adapters.nsxt import NsxtFabric  # noqa: PLC0415  see the module

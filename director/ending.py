@@ -39,7 +39,7 @@ async def end_everything(settings: Settings, *, forgets: bool = False) -> None:
         named = ", ".join(left[:NAMED_MAX]) + (f" and {len(left) - NAMED_MAX} more" if len(left) > NAMED_MAX else "")
         raise Failure(
             f"{len(left)} VMs, disks and networks are not on this machine and would be left behind: {named}. Delete "
-            "their deployments and orphaned disks first, or repeat with --forget-elsewhere to leave them where they are."
+            "their deployments and orphaned disks first, or repeat with --forget-elsewhere to leave them there."
         )
     await destroy(settings.state_dir)
     for directory in (settings.sockets_dir, settings.state_dir):

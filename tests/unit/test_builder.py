@@ -37,3 +37,13 @@ def test_an_infrastructure_file_that_cannot_be_used_is_refused(builder, text):
     (builder.settings.state_dir / "infrastructure.yml").write_text(text)
     with pytest.raises(Refused, match=r"infrastructure\.yml"):
         builder.own()
+
+
+def test_an_nsxt_beside_local_vms_is_refused(builder):
+    with pytest.raises(Refused, match="only VMs in a vCenter"):
+        builder.fabric_of(CpiEntry(name="", type="local", properties={"nsxt": {"host": "nsx"}}))
+
+
+def test_a_cpi_program_sees_to_its_networks_itself(builder):
+    entry = CpiEntry(name="vc", type="vsphere", exec_path="/bin/true", properties={"nsxt": {"host": "nsx"}})
+    assert builder.fabric_of(entry) is None
