@@ -15,7 +15,7 @@ from typing import Final
 
 from director.adapters.nsxt.bodies import Body, Piece
 from director.adapters.nsxt.client import LINGERING, Kind, NsxFault
-from director.adapters.nsxt.compare import cleared_fields
+from director.adapters.nsxt.compare import changed_fields, cleared_fields
 from director.adapters.nsxt.hierarchy import tree_of
 from director.adapters.nsxt.leaving import Leaving
 from director.adapters.nsxt.marks import TAGS_MAX, as_node, merged, tags_of
@@ -146,10 +146,15 @@ def _all_new(made: Sequence[Made]) -> Writing:
 
 
 def _part(made: Made, piece: Piece, there: Tree | None) -> Body:
-    """Our fields and tags, and on what is there its revision."""
-    body: Body = {name: value for name, value in (piece.body or {}).items() if value is not None}
+    """Our fields and tags, and on what is there its revision. A field that is as wished is sent as it is there: what
+    strangers added inside it stays.
+    """
+    wished = piece.body or {}
+    body: Body = {name: value for name, value in wished.items() if value is not None}
     if there is None:
         return {**body, "tags": as_node(made.tags(piece))}
+    wrong = changed_fields(wished, there)
+    body = {name: value if name in wrong else there.get(name, value) for name, value in body.items()}
     return {**body, "tags": _tags(made, piece, there), "_revision": there.get("_revision", 0)}
 
 

@@ -7,7 +7,7 @@ from director.adapters.nsxt.alarms import read_alarms
 from director.adapters.nsxt.compare import immutable_fields
 from director.adapters.nsxt.marks import owner_of
 from director.adapters.nsxt.paths import What, parent_of
-from director.adapters.nsxt.refs import Names
+from director.adapters.nsxt.refs import Names, place_of
 from director.adapters.nsxt.site import Made, Site, make, make_places, paths_of
 from director.adapters.nsxt.there import read_there
 from director.model.fabric import FabricSighting, ObjectState, Ref, SeenMember, SeenObject
@@ -25,15 +25,23 @@ async def look(site: Site, wish: FabricWish) -> FabricSighting:
     made = [each for stack in wish.stacks for each in make(stack.objects, names, site.owner(stack))]
     # What is recorded may point to what strangers have removed since; that is no problem of the wish.
     made += make_places(recorded, await site.refs.places(recorded))
+    moved = [thing for thing in wish.recorded if thing.id in wished and place_of(thing) != place_of(wished[thing.id])]
+    former = make_places(moved, await site.refs.places(moved))
     pools = _pools(wish.pools, names)
+    if not (made or former or pools):
+        return FabricSighting(problems=problems)
     there, alarms = await asyncio.gather(
-        read_there(site.client, {*paths_of(made), *pools.values()}), read_alarms(site.client)
+        read_there(site.client, {*paths_of(made), *paths_of(former), *pools.values()}), read_alarms(site.client)
     )
     seen = (_seen(site, each, there, alarms) for each in made)
     return FabricSighting(
         objects=tuple(sorted((each for each in seen if each is not None), key=lambda each: each.id)),
         members=tuple(_members(pools, there)),
-        problems=(*problems, *(problem for each in made for problem in _fixed(each, there))),
+        problems=(
+            *problems,
+            *_moved(former, made, there),
+            *(problem for each in made for problem in _fixed(each, there)),
+        ),
     )
 
 
@@ -95,17 +103,30 @@ def _port(value: object) -> int | None:
     return int(str(value)) if value is not None and str(value).isdecimal() else None
 
 
+def _moved(former: Sequence[Made], made: Sequence[Made], there: Mapping[str, Tree]) -> list[Problem]:
+    """What lies in another router or pool than it should, would have to be removed there and made here."""
+    paths = {each.path for each in made}
+    return [
+        _immutable("router or pool", each, each.path)
+        for each in former
+        if each.path in there and each.path not in paths
+    ]
+
+
+def _immutable(name: str, made: Made, path: str) -> Problem:
+    return Problem(
+        code="nsxt.immutable",
+        summary="Cannot be changed in place",
+        detail=f'The {name} of {made.thing.kind} "{made.thing.name}" ({path}) would have to change, which NSX refuses.',
+        fix="set back what was changed, or give the network another name, so that it is made anew.",
+    )
+
+
 def _fixed(made: Made, there: Mapping[str, Tree]) -> list[Problem]:
     if made.owner is None:
         return []
     return [
-        Problem(
-            code="nsxt.immutable",
-            summary="Cannot be changed in place",
-            detail=f'The {name} of {made.thing.kind} "{made.thing.name}" ({piece.path}) would have to change, which '
-            "NSX refuses.",
-            fix="set back what was changed, or give the network another name, so that it is made anew.",
-        )
+        _immutable(name, made, piece.path)
         for piece in made.pieces
         if piece.body is not None and piece.path in there
         for name in immutable_fields(piece.body, there[piece.path])

@@ -47,11 +47,17 @@ class State:
 
 def asked_for(made: Sequence[Made]) -> tuple[Made, ...]:
     """Those that stand for all of them."""
-    things = [each.thing for each in made]
-    standing_in = {ref for thing in things for ref in _stood_for(thing)}
-    return tuple(
-        each for each in made if each.thing.id not in standing_in and not isinstance(each.thing, Monitor | ServerPool)
-    )
+    standing_in = {ref for each in made for ref in _stood_for(each.thing)}
+    return tuple(each for each in made if each.thing.id not in standing_in and _is_realised_alone(each.thing))
+
+
+def _is_realised_alone(thing: NetworkObject) -> bool:
+    """What only a virtual server brings onto an edge may otherwise stay unrealised for ever, and so does one that no
+    load balancer serves.
+    """
+    if isinstance(thing, VirtualServer):
+        return thing.load_balancer is not None
+    return not isinstance(thing, Monitor | ServerPool)
 
 
 def _stood_for(thing: NetworkObject) -> tuple[str, ...]:
