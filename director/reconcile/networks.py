@@ -107,8 +107,8 @@ def _wish(
     groups: Iterable[tuple[str, str]],
 ) -> FabricWish:
     wished = tuple(stack for stack in stacks if stack.cpi == cpi)
-    ids = {one.id for stack in wished for one in stack.objects}
-    former = (one for r in recorded if r.stack.cpi == cpi for one in r.stack.objects if one.id not in ids)
+    wanted = {one for stack in wished for one in stack.objects}
+    former = (one for r in recorded if r.stack.cpi == cpi for one in r.stack.objects if one not in wanted)
     return FabricWish(
         stacks=wished,
         recorded=tuple(former),

@@ -13,6 +13,7 @@ from urllib.parse import parse_qsl, unquote
 from tests.nsxsim import door
 from tests.nsxsim.cluster import Cluster
 from tests.nsxsim.faults import Fault
+from tests.nsxsim.page import Page
 from tests.nsxsim.problems import Json, Refusal
 from tests.nsxsim.routes import Answer, Call
 from tests.nsxsim.write import Who
@@ -33,8 +34,12 @@ class App:
 
     def __init__(self, cluster: Cluster, manager: int = 0) -> None:
         self.cluster, self.manager = cluster, manager
-        self.pages: list[tuple[str, Callable[[Scope, Receive, Send], Awaitable[None]]]] = []
-        """(prefix, ASGI app) of read-only pages, first match wins."""
+        shown = Page(cluster)
+        self.pages: list[tuple[str, Callable[[Scope, Receive, Send], Awaitable[None]]]] = [
+            ("/", shown),
+            ("/object", shown),
+        ]
+        """(path, ASGI app) of read-only pages."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -46,8 +51,8 @@ class App:
         if target.startswith("/_sim"):
             await _send(send, await door.answer(self.cluster, scope["method"], target, await _read(receive, 1 << 30)))
             return
-        for prefix, page in self.pages:
-            if target.startswith(prefix):
+        for place, page in self.pages:
+            if target == place:
                 await page(scope, receive, send)
                 return
         if self.manager in self.cluster.down:
@@ -127,7 +132,7 @@ class App:
                 case "delay":
                     await asyncio.sleep(fault.delay_s)
                 case "expire-sessions":
-                    self.cluster.auth.expire_all()
+                    self.cluster.auth.expire_all(fault.user)
                 case "stale-search":
                     self.cluster.sim.rooms["search"].freeze(fault.delay_s)
                 case "refuse":

@@ -3,6 +3,7 @@
 import base64
 import binascii
 import hashlib
+import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -153,5 +154,8 @@ class Auth:
         if (held := self._cookie(headers)) is not None:
             self.sessions.pop(held, None)
 
-    def expire_all(self) -> None:
-        self.sessions.clear()
+    def expire_all(self, users: str = ".*") -> None:
+        """Of the users whose whole name matches."""
+        ended = [held for held, session in self.sessions.items() if re.fullmatch(users, session.user.name)]
+        for held in ended:
+            del self.sessions[held]

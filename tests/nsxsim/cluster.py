@@ -29,6 +29,10 @@ ROOMS: Final[tuple[str, ...]] = (
     "inventory_api",
     "groups",
     "groups_api",
+    "ipam",
+    "ipam_rules",
+    "ipam_api",
+    "lb_status",
 )
 """Modules with routes and rules; each may have an `install(sim)`. Add a module of yours here."""
 

@@ -69,6 +69,10 @@ class Forwarder:
         """`address:port` to the virtual server's path."""
         return {f"{ip}:{port}": self._servers[ip, port] for ip, port in sorted(self._open)}
 
+    def is_down(self, address: str, port: int) -> bool:
+        """Whether a member could not be connected to a moment ago."""
+        return self._down.get((address, port), 0.0) > asyncio.get_running_loop().time()
+
     def _heard(self, _path: str, before: Json | None, after: Json | None) -> None:
         if (after or before or {}).get("resource_type") == "LBVirtualServer":
             self._news.set()

@@ -31,7 +31,6 @@ add(
         computed={
             "IpAddressPoolBlockSubnet": (
                 "allocated_cidr",
-                "allocation_range",
                 "broadcast_address",
                 "cidr",
                 "gateway_address",

@@ -94,7 +94,8 @@ class Realisation:
             gone = REALISERS.get(kind.name, _PLAIN).removed
             if gone is not None:
                 gone(self.sim, body)
-        elif not after.get("marked_for_delete"):
+        elif not after.get("marked_for_delete") and (before is None or before["_revision"] != after["_revision"]):
+            # What leaves the revision as it was is the manager's own note, not a wish.
             settings = self.sim.settings
             self._begin(path, after, 0.0 if path in self.states else settings.realize_start_lag_s)
 

@@ -4,9 +4,11 @@
 def members_or_group(tree, place, body, before): yield Refusal...
 @complete("Segment")                   runs before a body is stored; returns the body to store
 def network(tree, place, body, before): return {...}
+@check_delete("IpAddressPoolSubnet")   runs on what is marked for delete; `doomed` are all paths of the same request
+def is_empty(tree, place, body, doomed): yield Refusal...
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from tests.nsxsim.kinds import Place
@@ -15,9 +17,11 @@ from tests.nsxsim.tree import Tree
 
 Checker = Callable[[Tree, Place, Json, Json | None], Iterator[Refusal]]
 Completer = Callable[[Tree, Place, Json, Json | None], Json]
+DeleteChecker = Callable[[Tree, Place, Json, Mapping[str, Place]], Iterator[Refusal]]
 
 _CHECKS: Final[dict[str, list[Checker]]] = {}
 _COMPLETES: Final[dict[str, list[Completer]]] = {}
+_DELETES: Final[dict[str, list[DeleteChecker]]] = {}
 
 
 def check(*kinds: str) -> Callable[[Checker], Checker]:
@@ -47,3 +51,16 @@ def completed(tree: Tree, place: Place, body: Json, before: Json | None) -> Json
     for made in _COMPLETES.get(place.kind.name, ()):
         body = made(tree, place, body, before)
     return body
+
+
+def check_delete(kind: str) -> Callable[[DeleteChecker], DeleteChecker]:
+    def hang(made: DeleteChecker) -> DeleteChecker:
+        _DELETES.setdefault(kind, []).append(made)
+        return made
+
+    return hang
+
+
+def delete_problems(tree: Tree, place: Place, body: Json, doomed: Mapping[str, Place]) -> Iterator[Refusal]:
+    for made in _DELETES.get(place.kind.name, ()):
+        yield from made(tree, place, body, doomed)

@@ -95,7 +95,8 @@ class Batch:
             if body is not None:
                 yield from (_at(path, each) for each in self._references(place, body))
                 yield from (_at(path, each) for each in rules.problems(self.tree, place, body, before))
-        for path in self.deleted:
+        for path, place in self.deleted.items():
+            yield from rules.delete_problems(self.tree, place, self.tree.nodes[path].body, self.deleted)
             users = self.tree.users(path, pending=self.settings.lingering_blocks) - set(self.deleted)
             if users:
                 yield in_use(path, users)
