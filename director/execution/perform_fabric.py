@@ -54,7 +54,7 @@ from director.model.step import (
 )
 from director.model.tree import Tree
 from director.ports import store
-from director.ports.fabric import FabricFailure, StackChange, Stale
+from director.ports.fabric import FabricFailure, StackChange, Stale, Taken
 from director.ports.failure import Conflict
 
 FabricStep = EnsureStack | RemoveStack | LeaveStack | AttachPorts | DetachPorts | AnnounceInstance | WithdrawInstance
@@ -93,9 +93,19 @@ async def _ensure(step: EnsureStack, key: StepKey, run: Run, world: World) -> Tr
         changing = store.PutStack(record=StackRecord(stack=whole, state=StackState.CHANGING))
         async with intending("ensure network", wanted.name, key, run, world, changing) as done:
             change = StackChange(stack=wanted, gone=step.gone, revisions=step.revisions)
-            await world.fabrics.of(wanted.cpi).ensure(change)
+            await _change(change, whole, world)
             done.changes.append(store.PutStack(record=StackRecord(stack=wanted, state=StackState.READY)))
     return {}
+
+
+async def _change(change: StackChange, whole: Stack, world: World) -> None:
+    """What was not given is not recorded any longer, so that the next plan does not hold on to it."""
+    try:
+        await world.fabrics.of(whole.cpi).ensure(change)
+    except Taken as taken:
+        left = _without(whole, taken.thing)
+        await world.store.commit(store.PutStack(record=StackRecord(stack=left, state=StackState.CHANGING)))
+        raise
 
 
 async def _remove(step: RemoveStack, key: StepKey, run: Run, world: World) -> Tree:
@@ -201,6 +211,16 @@ def _union(*some: Iterable[NetworkObject]) -> tuple[NetworkObject, ...]:
     for one in (one for objects in some for one in objects):
         found.setdefault((one.kind, one.id, _parent(one)), one)
     return tuple(found.values())
+
+
+def _without(stack: Stack, thing: Carving | PoolAddress) -> Stack:
+    what = thing.cidr if isinstance(thing, Carving) else thing.ip
+    place = thing.block if isinstance(thing, Carving) else thing.pool
+    return replace(
+        stack,
+        objects=tuple(one for one in stack.objects if (one.id, _parent(one)) != (thing.id, place)),
+        claims=tuple(claim for claim in stack.claims if not claim.endswith(f"{place.to}|{what}")),
+    )
 
 
 def _parent(one: NetworkObject) -> Ref | None:

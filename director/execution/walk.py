@@ -17,7 +17,7 @@ from director.model.plan import Plan, PlannedStep
 from director.model.step import AwaitAgent, AwaitRunning
 from director.model.tree import Tree
 from director.ports.clock import Clock
-from director.ports.failure import Failure, Outdated
+from director.ports.failure import Failure, Outdated, RuledOut
 
 Perform = Callable[[PlannedStep], Awaitable[Tree]]
 
@@ -138,17 +138,17 @@ class _Walker:
     async def run(self, step: PlannedStep) -> None:
         started = self.clock.monotonic() - self.start
         self.listener.began(step)
-        outdated = False
+        outdated: dict[str, bool] = {}
         try:
             result, end, error = await self.perform(step), End.DONE, ""
         except Failure as failure:
             result, end, error = {}, End.FAILED, str(failure)
-            outdated = isinstance(failure, Outdated)
+            outdated = {"is_outdated": isinstance(failure, Outdated), "rules_out": isinstance(failure, RuledOut)}
         except asyncio.CancelledError:
             if step.key not in self.interrupted:
                 raise
             result, end, error = {}, End.CANCELLED, ""
-        self.end(step, end, started_s=started, error=error, result=result, outdated=outdated)
+        self.end(step, end, started_s=started, error=error, result=result, **outdated)
         self.advance()
 
     def end(
@@ -159,12 +159,19 @@ class _Walker:
         started_s: float = 0.0,
         error: str = "",
         result: Tree | None = None,
-        outdated: bool = False,
+        **outdated: bool,
     ) -> None:
         """Records how a step ended, and what that means for those that need it or come after it."""
         ended_s = self.clock.monotonic() - self.start
-        times = {"started_s": started_s or ended_s, "ended_s": ended_s}
-        outcome = Outcome(step=step.key, end=end, error=error, is_outdated=outdated, result=result or {}, **times)
+        outcome = Outcome(
+            step=step.key,
+            end=end,
+            started_s=started_s or ended_s,
+            ended_s=ended_s,
+            error=error,
+            result=result or {},
+            **outdated,
+        )
         self.close(step, outcome)
         follows = End.CANCELLED if end is End.CANCELLED else End.SKIPPED
         unmet = [] if end is End.DONE else list(self.needed_by[step.key])

@@ -21,6 +21,7 @@ class Outcome:
     """``started_s`` and ``ended_s`` are seconds since the walk began.
 
     A failed one ``is_outdated`` when the world had moved on since the plan: another plan may well succeed.
+    It ``rules_out`` when the next plan will know more than this one did.
     """
 
     step: StepKey
@@ -29,4 +30,5 @@ class Outcome:
     ended_s: float = 0.0
     error: str = ""
     is_outdated: bool = False
+    rules_out: bool = False
     result: Tree = field(default_factory=dict)

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from director.model.fabric import (
+    Carving,
     FabricSighting,
     Member,
     NetworkObject,
+    PoolAddress,
     Ports,
     Ref,
     Room,
@@ -20,7 +22,7 @@ from director.model.fabric import (
 )
 from director.model.names import ObjectId, VmCid, VmName
 from director.model.problem import Problem
-from director.ports.failure import Failure, Outdated
+from director.ports.failure import Failure, Outdated, RuledOut
 from director.ports.infrastructure import Finding
 
 
@@ -30,6 +32,16 @@ class FabricFailure(Failure):
 
 class Stale(FabricFailure, Outdated):
     """Somebody else changed the object after it was looked at, in what we wish for: look and plan again."""
+
+
+class Taken(Stale, RuledOut):
+    """What was chosen out of a block or pool is somebody's, or not free again yet. The fabric has let go of it and
+    offers it no more: choose another.
+    """
+
+    def __init__(self, message: str, thing: Carving | PoolAddress) -> None:
+        self.thing = thing
+        super().__init__(message)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +84,8 @@ class Fabric(Protocol):
     async def ensure(self, change: StackChange) -> None:
         """Creates and changes the whole stack in one transaction and returns when all of it is realised.
 
-        Raises Stale when an object is neither as it was looked at nor as it is wished for.
+        Raises Stale when an object is neither as it was looked at nor as it is wished for, Taken when what is to come
+        out of a block or pool is not given.
         """
         ...
 

@@ -49,5 +49,9 @@ class Outdated(Failure):
     """What a plan was made from is no longer so: looking and planning again can help, the same call cannot."""
 
 
+class RuledOut(Outdated):
+    """What looked free is not, and now that is known: each plan made anew is nearer to the end."""
+
+
 class Conflict(StoreFailure, Outdated):
     """Somebody else changed it first: a stale plan, a stale config id, an address already taken."""

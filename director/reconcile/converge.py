@@ -1,6 +1,6 @@
 """Carries a prepared plan out: adopts it, walks it, and says how it ended. The only way anything is changed."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -15,7 +15,7 @@ from director.model.record import PlanRecord
 from director.model.tree import Tree
 from director.planning.explain import summary
 from director.ports.clock import Clock
-from director.ports.failure import Failure, Outdated
+from director.ports.failure import Failure, Outdated, RuledOut
 from director.ports.store import Change, JoinStack, PutDeployment, PutInstance, PutPlan
 from director.reconcile.driver import Cancelled, Job
 from director.reconcile.encode import Encode
@@ -47,6 +47,8 @@ async def converge(prepared: Prepared, job: Job, world: World, encode: Encode) -
 
 REPLANS_S: Final = (0.5, 2.0, 4.0)
 """Pauses before a plan is made anew. Whoever keeps changing what is deployed is not argued with for longer."""
+RULED_OUT_MAX: Final = 32
+"""Plans made anew besides, each of which knew of more that is not free."""
 
 
 async def again_when_outdated(attempt: Callable[[], Awaitable[None]], job: Job, clock: Clock) -> None:
@@ -54,14 +56,20 @@ async def again_when_outdated(attempt: Callable[[], Awaitable[None]], job: Job, 
 
     Raises Outdated when that happened every time, and whatever ``attempt`` raises else.
     """
-    for pause_s in REPLANS_S:
+    pauses, left = list(REPLANS_S), RULED_OUT_MAX
+    while True:
         try:
             return await attempt()
         except Outdated as outdated:
             job.check()
+            is_nearer = isinstance(outdated, RuledOut) and left > 0
+            if not (is_nearer or pauses):
+                raise
             job.stages.warn(f"{outdated} Looking and planning again.")
-            await clock.sleep(pause_s)
-    return await attempt()
+            if is_nearer:
+                left -= 1
+            else:
+                await clock.sleep(pauses.pop(0))
 
 
 async def adopt(prepared: Prepared, job: Job, world: World, encode: Encode) -> Run:
@@ -99,8 +107,14 @@ async def adopt(prepared: Prepared, job: Job, world: World, encode: Encode) -> R
 def _judged(outcomes: Mapping[StepKey, Outcome]) -> Mapping[StepKey, Outcome]:
     failed = [outcome for outcome in outcomes.values() if outcome.end is End.FAILED]
     if failed:
-        kind = Outdated if all(outcome.is_outdated for outcome in failed) else Failure
-        raise kind("\n".join(dict.fromkeys(outcome.error for outcome in failed)))
+        raise _kind(failed)("\n".join(dict.fromkeys(outcome.error for outcome in failed)))
     if any(outcome.end is End.CANCELLED for outcome in outcomes.values()):
         raise Cancelled
     return outcomes
+
+
+def _kind(failed: Sequence[Outcome]) -> type[Failure]:
+    """Whether another plan can do better, and knows more."""
+    if not all(outcome.is_outdated for outcome in failed):
+        return Failure
+    return RuledOut if any(outcome.rules_out for outcome in failed) else Outdated

@@ -22,6 +22,7 @@ from director.planning.fabric_names import Namer
 from director.planning.fabric_ranges import Use, choose_ranges, managed_clouds, rooms_wanted, uses_of
 from director.planning.fabric_stacks import Fabrics, stacks_of
 from director.ports.fabric import FabricWish
+from director.ports.failure import Conflict
 from director.reconcile.seed import director_uuid
 
 CONFIG_TYPE = "network"
@@ -118,17 +119,23 @@ def _wish(
 
 
 async def look_for(wanted: Wanted, record: Record, networks: Networks, world: World) -> Mapping[str, FabricSighting]:
-    """What a plan for this deployment has to know of its fabrics; nothing where it has nothing there."""
+    """What a plan for this deployment has to know of its fabrics; nothing where it has nothing there.
+
+    Raises Conflict when what was seen does not fit because another task has changed the networks meanwhile.
+    """
     instances = [instance for group in wanted.groups for instance in group.instances]
     members = [m for i in instances for m in i.members] + [m for i in record.instances for m in i.members]
     groups = [(i.shape.cpi, name) for i in instances for name in i.attachment.groups]
-    return await look_at_fabrics(
+    seen = await look_at_fabrics(
         networks.stacks,
         networks.concerned(record).values(),
         world,
         pools=list(dict.fromkeys((m.cpi, m.pool) for m in members)),
         groups=groups,
     )
+    if any(sighting.problems for sighting in seen.values()) and await world.store.stacks() != networks.recorded:
+        raise Conflict("Another task has changed these networks since the record was read.")
+    return seen
 
 
 def _refuse(problems: Sequence[Problem]) -> None:

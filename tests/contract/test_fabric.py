@@ -30,7 +30,7 @@ from director.model.fabric import (
     VirtualServer,
 )
 from director.model.names import DeploymentName, ObjectId, StackName, VmName
-from director.ports.fabric import FabricFailure, FabricWish, StackChange, Stale
+from director.ports.fabric import FabricFailure, FabricWish, StackChange, Stale, Taken
 from tests.contract.fabric_ground import Ground, MemoryGround, nsx_ground
 from tests.support.nsxsim_fixtures import shared_nsx
 
@@ -358,7 +358,7 @@ async def test_a_carving_that_overlaps_another_is_refused_and_leaves_the_other(g
     mine = Carving(id=web.id("one"), name="one", block=theirs(ground.block), cidr=f"{net}/24")
     other = Carving(id=web.id("two"), name="two", block=theirs(ground.block), cidr=f"{net}/25")
     await put(ground, web.of(mine))
-    with pytest.raises(FabricFailure):
+    with pytest.raises(Taken):
         await put(ground, replace(web.of(other), name=StackName("network/other/0")))
     sighting = await looked(ground, recorded=(mine, other))
     assert [each.id for each in sighting.objects] == [mine.id]
@@ -366,8 +366,9 @@ async def test_a_carving_that_overlaps_another_is_refused_and_leaves_the_other(g
 
 async def test_an_address_somebody_has_already_is_refused_and_given_back(ground, web):
     ground.take(web.ip)
-    with pytest.raises(FabricFailure):
+    with pytest.raises(Taken) as refused:
         await put(ground, web.of(web.address))
+    assert refused.value.thing == web.address
     assert (await looked(ground, recorded=(web.address,))).of(web.address.id) is None
 
 

@@ -1,11 +1,17 @@
 """A deployment with a network of its own, the director dying at every commit: nothing is left or unrecorded."""
 
+from dataclasses import replace
+from ipaddress import ip_address
+
 import pytest
 import structlog
 
 from director.adapters.memory.fabric import MemoryFabric
-from director.model.fabric import Router, StackState
+from director.model.fabric import PoolAddress, Router, Stack, StackRecord, StackState
+from director.model.problem import Problem
 from director.model.record import TaskState
+from director.ports.fabric import Taken
+from director.ports.store import PutStack
 from director.reconcile.requests import DeleteDeployment, Deploy
 from tests.simulate.simulation import CLOUD, MANIFEST, Killed, Simulation
 
@@ -150,3 +156,47 @@ async def test_a_stranger_who_writes_between_look_and_write_is_looked_at_again(t
     assert sum(1 for call, _ in there.calls if call == "ensure") == 3
     assert there.objects[router].object.failover != "theirs"
     await _check(simulation, there)
+
+
+async def test_addresses_that_only_looked_free_are_ruled_out_one_after_the_other(tmp_path):
+    """As after a restart within NSX's ip_release_delay: it keeps what was given back a moment ago, and shows nobody."""
+    simulation, there, request = await _site(tmp_path)
+    fabric = simulation.world.fabrics.of("")
+    room = (await fabric.rooms(["pool:floating"]))[0]["pool:floating"]
+    first = room.ranges[0][0]
+    hidden = set(range(first, first + 9))
+    ensure = fabric.ensure
+
+    async def ensure_where_free(change):
+        for thing in change.stack.objects:
+            if isinstance(thing, PoolAddress) and int(ip_address(thing.ip)) in hidden:
+                there.taken.setdefault("floating", []).append((int(ip_address(thing.ip)),) * 2)
+                hidden.discard(int(ip_address(thing.ip)))
+                raise Taken(f"{thing.ip} is already allocated.", thing)
+        await ensure(change)
+
+    fabric.ensure = ensure_where_free
+    task = await simulation.direct(request)
+    assert task.state is TaskState.DONE, task.result
+    assert hidden == set()
+    await _check(simulation, there)
+    given = {int(ip_address(made.object.ip)) for made in there.objects.values() if isinstance(made.object, PoolAddress)}
+    assert min(given) == first + 9
+
+
+async def test_what_does_not_fit_as_another_task_was_faster_is_read_again(tmp_path):
+    simulation, _, request = await _site(tmp_path)
+    fabric, others = simulation.world.fabrics.of(""), iter(["network/other/0"])
+    look = fabric.look
+
+    async def look_late(wish):
+        seen = await look(wish)
+        for name in others:
+            stack = Stack(name=name, cpi="", owner="other", objects=(), claims=())
+            await simulation.store.commit(PutStack(record=StackRecord(stack=stack, state=StackState.CHANGING)))
+            seen = replace(seen, problems=(Problem(code="x", summary="x", detail="an address differs", fix="none"),))
+        return seen
+
+    fabric.look = look_late
+    task = await simulation.direct(request)
+    assert task.state is TaskState.DONE, task.result

@@ -56,7 +56,7 @@ GROUP: Final = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guest:
-    """The one VM of a pass: ``come`` makes NSX see it on a segment's path, ``go`` makes it vanish; both may be repeated."""
+    """The one VM of a pass: ``come`` makes NSX see it on a segment's path, ``go`` ends that; both may be repeated."""
 
     name: str
     ip: str
@@ -197,9 +197,7 @@ class NetworkDirector:
 
     def _arrive(self, places: Places, needs: tuple[StepKey, ...]) -> Sequence[tuple[PlannedStep, Unit]]:
         instance, vm = self._who()
-        attach = AttachPorts(
-            instance=instance, vm=vm, cpi="", attachment=places.attachment, segments=places.segments
-        )
+        attach = AttachPorts(instance=instance, vm=vm, cpi="", attachment=places.attachment, segments=places.segments)
         announce = AnnounceInstance(instance=instance, cpi="", members=places.members)
         return self._chain(needs, attach=attach, announce=announce)
 

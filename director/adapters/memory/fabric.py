@@ -30,7 +30,7 @@ from director.model.fabric import (
 )
 from director.model.names import ObjectId, VmCid, VmName
 from director.model.problem import Problem
-from director.ports.fabric import FabricFailure, FabricWish, StackChange, Stale
+from director.ports.fabric import FabricFailure, FabricWish, StackChange, Stale, Taken
 from director.ports.infrastructure import Finding
 
 
@@ -219,7 +219,7 @@ class MemoryFabric:
                     continue
             others = [*self.world.taken.get(ref.to, ()), *self._held({ref.to}, but=mine)]
             if any(first <= end and start <= last for start, end in others):
-                raise FabricFailure(f'What {thing.id} wants of "{ref.to}" is taken by somebody else.')
+                raise Taken(f'What {thing.id} wants of "{ref.to}" is taken by somebody else.', thing)
 
     def _refuse_needed(self, leaving: Sequence[NetworkObject], coming: Sequence[NetworkObject]) -> None:
         """What others hang on, or ports of VMs are on, does not go."""

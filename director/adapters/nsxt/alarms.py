@@ -7,6 +7,8 @@ from director.adapters.nsxt.client import Kind, NsxClient, NsxFault
 
 NOT_READY: Final = 500042
 """The edges or the tier-0 are not ready yet: it passes (agent-cpi-vsphere.md 5.4)."""
+TAKEN: Final = frozenset({5141, 500105})
+"""An address that is held or not free again yet; a subnet that overlaps another one."""
 _ALARMS: Final = "/infra/realized-state/alarms"
 _ALARMS_MAX: Final = 20_000
 

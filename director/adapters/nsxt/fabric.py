@@ -39,7 +39,7 @@ from director.model.fabric import (
 from director.model.names import VmCid, VmName
 from director.model.problem import Problem
 from director.model.tree import Tree
-from director.ports.fabric import FabricFailure, FabricWish, StackChange, Stale
+from director.ports.fabric import FabricFailure, FabricWish, StackChange, Stale, Taken
 from director.ports.infrastructure import Finding
 
 _POOL: Final[Body] = {"resource_type": "IpAddressPool"}
@@ -82,8 +82,7 @@ class NsxtFabric:
             try:
                 await await_realised(site.client, made, self._pace, site.settings.realisation_s)
             except Unrealised as failure:
-                await self._give_back(site, failure)
-                raise FabricFailure(f"{failure}{_hint(failure)}") from failure
+                raise await self._refused(site, failure) from failure
 
     async def remove(self, objects: Sequence[NetworkObject]) -> None:
         with _told():
@@ -140,12 +139,17 @@ class NsxtFabric:
             self._leaving = Leaving(site.client)
         return self._leaving
 
-    async def _give_back(self, site: Site, failure: Unrealised) -> None:
+    async def _refused(self, site: Site, failure: Unrealised) -> FabricFailure:
         """What was not given as chosen is let go, so that it keeps nobody's place."""
-        if isinstance(failure.made.thing, Carving):
+        thing = failure.made.thing
+        if isinstance(thing, Carving):
             await discard(site.client, root(failure.made.path), _POOL)
-        elif isinstance(failure.made.thing, PoolAddress):
+        elif isinstance(thing, PoolAddress):
             await discard(site.client, failure.made.path, _ALLOCATION)
+            await site.released.note(site.refs, await site.refs.places([thing]), [thing])
+        else:
+            return failure
+        return Taken(str(failure), thing) if failure.is_taken else failure
 
     async def _edit(self, edits: Sequence[tuple[Member, Edit]], *, must_exist: bool) -> None:
         site = self._open()
@@ -160,12 +164,6 @@ class NsxtFabric:
                 by_path.setdefault(names(What.SERVER_POOL, member.pool), []).append(edit)
         pools = self._pools
         await together(pools.change(path, mine, must_exist=must_exist) for path, mine in sorted(by_path.items()))
-
-
-def _hint(failure: Unrealised) -> str:
-    if not isinstance(failure.made.thing, PoolAddress):
-        return ""
-    return " An address given back a moment ago is free again only after the pool's ip_release_delay (two minutes)."
 
 
 async def _resolved(site: Site, ports: Ports) -> Names:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from director.adapters.nsxt.alarms import NOT_READY, alarm_words, code_of, read_alarms
+from director.adapters.nsxt.alarms import NOT_READY, TAKEN, alarm_words, code_of, read_alarms
 from director.adapters.nsxt.client import Kind, NsxClient, NsxFault
 from director.adapters.nsxt.pace import Pace
 from director.adapters.nsxt.site import Made
@@ -178,6 +178,7 @@ class Unrealised(FabricFailure):
 
     def __init__(self, made: Made, path: str, error: str) -> None:
         self.made = made
+        self.is_taken = any(f"({code})" in error for code in TAKEN)
         super().__init__(
             f'NSX cannot realise the {made.thing.kind} "{made.thing.name}" ({path}): {error}. '
             "Mend what it names in NSX, then deploy again."

@@ -1,6 +1,6 @@
 """Addresses given back to their pools, which NSX keeps from everybody for a while yet tells nobody of.
 
-Known to this process only: after a restart within that while, NSX may refuse an address that looks free.
+Known to this process only: after a restart within that while, NSX refuses some that look free, and each is noted then.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ class Released:
         self._until: dict[tuple[str, int], float] = {}
 
     async def note(self, refs: Refs, names: Names, things: Iterable[NetworkObject]) -> None:
-        """They have just been removed."""
+        """They have just been removed, or were not given."""
         mine = [thing for thing in things if isinstance(thing, PoolAddress)]
         if not mine:
             return
