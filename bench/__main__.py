@@ -3,12 +3,12 @@
 import sys
 from pathlib import Path
 
-from bench import deploy_50, vsphere_200
+from bench import deploy_50, nsxt_200, vsphere_200
 from bench.figures import show, write
 
 
 def main() -> int:
-    figures = [*deploy_50.measure(), *vsphere_200.measure()]
+    figures = [*deploy_50.measure(), *vsphere_200.measure(), *nsxt_200.measure()]
     show(figures)
     write(figures, Path("build/bench.json"))
     return 0 if all(figure.met for figure in figures) else 1

@@ -10,7 +10,7 @@ from director.adapters.nsxt.marks import Owner, Tags, missing, owner_of, tags_fo
 from director.adapters.nsxt.refs import Names, Refs, place_of
 from director.adapters.nsxt.released import Released
 from director.adapters.nsxt.settings import NsxtSettings
-from director.model.fabric import NetworkObject, Stack
+from director.model.fabric import NetworkObject, SecurityPolicy, Stack
 from director.model.tree import Tree
 
 
@@ -54,9 +54,14 @@ class Made:
         """Pieces there that must not be: those without a body, and rules of ours that the policy no longer has."""
         wanted = {piece.path for piece in self.pieces if piece.body is not None}
         known = {piece.path for piece in self.pieces} - wanted
-        rules = {path for path in there if path.startswith(f"{self.path}/rules/") and path not in wanted}
+        rules = self._rules(there) - wanted
         mine = {path for path in rules if self.owner is None or owner_of(there[path]).director == self.owner.director}
         return tuple(sorted((known & there.keys()) | mine))
+
+    def _rules(self, there: Iterable[str]) -> set[str]:
+        """Only a policy has any; all of a look's paths for every object would be their square."""
+        rules = f"{self.path}/rules/"
+        return {path for path in there if path.startswith(rules)} if isinstance(self.thing, SecurityPolicy) else set()
 
     def differences(self, there: Mapping[str, Tree]) -> tuple[str, ...]:
         """In words, as far as it is there at all."""

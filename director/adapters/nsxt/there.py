@@ -10,7 +10,7 @@ from collections.abc import Collection, Coroutine, Iterable, Mapping
 from typing import Final, TypeVar
 
 from director.adapters.nsxt.client import Kind, NsxClient, NsxFault
-from director.adapters.nsxt.paths import TYPES, collection, is_below, parts, root
+from director.adapters.nsxt.paths import TYPES, collection, parts, root
 from director.model.tree import Node, Tree
 
 SINGLE_MAX: Final = 3
@@ -25,8 +25,7 @@ T = TypeVar("T")
 async def read_there(client: NsxClient, paths: Iterable[str]) -> There:
     """The bodies of those that are there, by path."""
     wanted = set(paths)
-    tops = {root(path) for path in wanted}
-    trees = {top for top in tops if _is_deep(top, wanted) and not _is_shared(top, wanted)}
+    trees = {top for top in _deep(wanted) if not _is_shared(top, wanted)}
     found = await _trees(client, trees, wanted)
     plain = {path for path in wanted if root(path) not in trees}
     groups: dict[str, set[str]] = {}
@@ -38,10 +37,10 @@ async def read_there(client: NsxClient, paths: Iterable[str]) -> There:
     return {path: body for path, body in found.items() if path in wanted or _is_rule(path, wanted)}
 
 
-def _is_deep(top: str, wanted: Collection[str]) -> bool:
-    """A policy's rules are always asked for: there may be ones to remove."""
-    below = sum(1 for path in wanted if is_below(path, top))
-    return below > 0 or TYPES[parts(top)[-1][0]] == "SecurityPolicy"
+def _deep(wanted: Collection[str]) -> set[str]:
+    """Roots with more below them. A policy's rules are always asked for: there may be ones to remove."""
+    tops = {path: root(path) for path in wanted}
+    return {top for path, top in tops.items() if path != top or TYPES[parts(top)[-1][0]] == "SecurityPolicy"}
 
 
 def _is_shared(top: str, wanted: Collection[str]) -> bool:
