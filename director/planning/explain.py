@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeAlias, assert_never
 
 from director.model import step as s
-from director.model.fabric import Member, NetworkObject
+from director.model.fabric import OUTLIVING, Member, NetworkObject
 from director.model.names import StepKey
 from director.model.placement import Placement
 from director.model.plan import Change, Move, Plan, PlannedStep, StackMove
@@ -48,7 +48,8 @@ def summary(plan: Plan) -> str:
     if not changes and plan.holds:
         return f"Nothing to do now; {len(plan.holds)} held back."
     if not changes:
-        return "No changes: everything is as the manifest says."
+        who = "the network configs say" if plan.deployment == OUTLIVING else "the manifest says"
+        return f"No changes: everything is as {who}."
     said = [_counted("Instances", plan.changes), _counted("Networks", plan.stack_moves)]
     return "; ".join(part for part in said if part) + (f"; {len(plan.holds)} held back" if plan.holds else "")
 

@@ -58,6 +58,8 @@ def _fabric(fabric: Tree, *, shows_all: bool) -> Branch:
     )
     unseen = fabric["unseen"]
     state, note = ("not looked at", unseen) if unseen else ("", "" if fabric["is_looked_at"] else "as recorded")
+    if not (below or unseen):
+        note = "nothing of this director's is there"
     return Branch(text=fabric_name(fabric["cpi"]), state=state, note=note, below=below)
 
 
