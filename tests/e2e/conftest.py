@@ -1,5 +1,6 @@
 """A real director with real agents and VMs on this machine, driven by the real command."""
 
+import contextlib
 import json
 import os
 import subprocess
@@ -13,6 +14,17 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 IS_ROOT = os.geteuid() == 0
+
+
+@contextlib.contextmanager
+def started(command, **more):
+    """A program whose output is read; a test that fails does not wait for its end."""
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **more) as process:
+        try:
+            yield process
+        except BaseException:
+            process.kill()
+            raise
 
 
 class Director:

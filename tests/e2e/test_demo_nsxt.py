@@ -11,7 +11,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests.e2e.conftest import IS_ROOT, ROOT, leftovers
+from tests.e2e.conftest import IS_ROOT, ROOT, leftovers, started
 from tests.support.ordinary_user import USER, home_of_a_user, pytest_as_user
 from tests.support.vcsim import build
 from tests.support.vcsim_fixtures import need_vcsim
@@ -103,7 +103,7 @@ def _parted(text, *marks):
 @pytest.mark.root
 @pytest.mark.skipif(not IS_ROOT, reason="what is cleared up is the same for everybody")
 def test_an_interrupted_demo_leaves_nothing_and_a_second_one_beside_it_disturbs_nothing(demo):
-    with subprocess.Popen(demo.command, stdout=subprocess.PIPE, text=True, start_new_session=True) as process:
+    with started(demo.command, start_new_session=True) as process:
         for line in process.stdout:
             if "Creating missing vms" in line:
                 break
@@ -119,7 +119,7 @@ def test_an_interrupted_demo_leaves_nothing_and_a_second_one_beside_it_disturbs_
 @pytest.mark.root
 @pytest.mark.skipif(not IS_ROOT, reason="what is cleared up is the same for everybody")
 def test_what_a_killed_demo_left_is_removed_by_the_next_one(demo):
-    with subprocess.Popen(demo.command, stdout=subprocess.PIPE, text=True) as process:
+    with started(demo.command) as process:
         for line in process.stdout:
             if "Updating instance web" in line:
                 break

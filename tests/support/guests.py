@@ -96,7 +96,8 @@ class Guests:
             if updates is None:
                 continue
             version = updates.version
-            changed = [change for found in updates.filterSet for change in found.objectSet]
+            told = [change for found in updates.filterSet for change in found.objectSet]
+            changed = [change for change in told if change.kind != "leave" or not self._is_there(change.obj._moId)]
             with self._lock:
                 for change in changed:
                     self._take(change)
@@ -104,6 +105,13 @@ class Guests:
             if not updates.truncated:  # else the rest is there to be asked for at once
                 tell(known)
                 known = set()
+
+    def _is_there(self, moid: str) -> bool:
+        """The simulator has told that a VM left which it still had; a guest that is gone is not made again."""
+        try:
+            return bool(vim.VirtualMachine(moid, self._service._stub).name)
+        except vmodl.fault.ManagedObjectNotFound:
+            return False
 
     def _take(self, change: Any) -> None:
         if change.kind == "leave":

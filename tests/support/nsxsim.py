@@ -112,7 +112,7 @@ def nsxsim(
     ``settings`` are set before the block begins. ``log`` takes what it writes to standard error.
     """
     addresses = [word for _ in range(managers) for word in ("--listen", "127.0.0.1:0")] + ["--control", "127.0.0.1:0"]
-    command = [sys.executable, "-m", "tests.nsxsim", *flags, *addresses, "--user", f"{user}:{password}"]
+    command = [sys.executable, "-m", "tests.nsxsim", "--stdin-exit", *flags, *addresses, "--user", f"{user}:{password}"]
     command += [] if state is None else ["--state", str(state)]
     with contextlib.ExitStack() as open_files:
         errors = subprocess.DEVNULL if log is None else open_files.enter_context(log.open("ab"))
