@@ -124,6 +124,12 @@ class Agents(Protocol):
         """Every agent heard of since this director started, connected or not."""
         ...
 
+    async def changed(self) -> None:
+        """Returns when an agent came, left, or reports other states of its jobs or disks than before; at once when one
+        has since this returned last. For one who waits, and looks at ``seen`` then.
+        """
+        ...
+
     async def enrolment_for(
         self, agent: AgentId, instance: InstanceId, deployment: DeploymentName, generation: int
     ) -> Enrolment:

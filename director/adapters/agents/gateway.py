@@ -30,6 +30,7 @@ from director.ports.blobs import Blobs
 from director.ports.clock import Clock
 from director.ports.failure import AgentFailure, AgentSilent
 from director.ports.infrastructure import Enrolment
+from director.ports.meter import NO_METER, Meter, Reading
 from director.ports.store import Store
 
 _UPTIME_LOOK_S: Final = 0.1
@@ -72,6 +73,7 @@ class Gateway:
         authority: Authority,
         options: GatewayOptions,
         warn: Warn = log_warning,
+        meter: Meter = NO_METER,
     ) -> None:
         self._options = options
         self._authority = authority
@@ -90,7 +92,9 @@ class Gateway:
             warn=warn,
             heartbeat_s=options.heartbeat_s,
             store_bytes_max=options.store_bytes_max,
+            meter=meter,
         )
+        meter.gauge("agents", self._counts)
         rpc.add_GatewayServicer_to_server(service, self._agents_server)
         self.enrol_port = 0
         self.agents_port = 0
@@ -118,6 +122,13 @@ class Gateway:
 
     def seen(self) -> Mapping[AgentId, SeenAgent]:
         return self._roster.seen()
+
+    def _counts(self) -> Reading:
+        connected, away = self._roster.counts()
+        return [({"state": "connected"}, float(connected)), ({"state": "away"}, float(away))]
+
+    async def changed(self) -> None:
+        await self._roster.changed()
 
     async def enrolment_for(
         self, agent: AgentId, instance: InstanceId, deployment: DeploymentName, generation: int

@@ -11,6 +11,7 @@ resumed, so it stays with the agent, unacknowledged, for ``_CLAIM_S``.
 import asyncio
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -47,9 +48,12 @@ class Pending:
 
 
 class Peer:
-    """Holds one link at most: the newest. To be made inside a running loop."""
+    """Holds one link at most: the newest. To be made inside a running loop. ``tell`` is called when it comes, leaves or
+    reports other states than before.
+    """
 
-    def __init__(self, agent: AgentId, clock: Clock) -> None:
+    def __init__(self, agent: AgentId, clock: Clock, *, tell: Callable[[], None] = lambda: None) -> None:
+        self._tell_all = tell
         self.id = agent
         self.link: Link | None = None
         self.key_hash: str | None = None  # of the certificate last let in
@@ -76,6 +80,7 @@ class Peer:
             older.close(grpc.StatusCode.ABORTED, "replaced by a newer stream of the same agent")
         link.send(pb.ToAgent(welcome=pb.Welcome(heartbeat_s=heartbeat_s)))
         self.report(hello.report)
+        self._tell_all()
         self._ask_again(link, self._heard.running | set(hello.held_results))
         return older
 
@@ -85,6 +90,7 @@ class Peer:
             self.link = None
             self._left_at = self._clock.monotonic()
             self._wake()
+            self._tell_all()
 
     def touch(self) -> None:
         """It said something: it is alive."""
@@ -92,10 +98,16 @@ class Peer:
 
     def report(self, report: pb.Report) -> None:
         self.touch()
-        self._heard = heard_of(report)
+        former, self._heard = self._heard, heard_of(report)
+        if (former.job_state, former.disks) != (self._heard.job_state, self._heard.disks):
+            self._tell_all()
         self._reported_at = self._clock.monotonic()
         self._drop_unclaimed()
         self._wake()
+
+    @property
+    def has_spoken(self) -> bool:
+        return self._heard_at is not None
 
     def seen(self) -> SeenAgent | None:
         """As of now, uptimes included; None before its first word."""

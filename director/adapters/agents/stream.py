@@ -23,6 +23,7 @@ from director.model.names import BlobId
 from director.ports.blobs import Blobs
 from director.ports.clock import Clock
 from director.ports.failure import BlobMissing, Failure
+from director.ports.meter import NO_METER, Meter
 
 _HELLO_S: Final = 10.0
 _ADMIT_S: Final = 30.0
@@ -48,7 +49,9 @@ class GatewayService(rpc.GatewayServicer):
         warn: Warn,
         heartbeat_s: int,
         store_bytes_max: int,
+        meter: Meter = NO_METER,
     ) -> None:
+        self._meter = meter
         self._roster = roster
         self._admission = admission
         self._blobs = blobs
@@ -138,6 +141,8 @@ class GatewayService(rpc.GatewayServicer):
             while (message := await context.read()) is not grpc.aio.EOF and peer.link is link:
                 size = message.ByteSize()
                 _take(peer, link, message, size)
+                if message.HasField("report"):
+                    self._meter.count("heartbeats")
                 await self._clock.sleep(throttle.wait_s(self._clock.monotonic(), size))
             link.close(grpc.StatusCode.OK, "")
         except DecodeError:

@@ -85,12 +85,16 @@ class _Agent:
 class MemoryAgents:
     """``script`` may be replaced at any time. ``done`` has (agent, key) of every request carried out, in order."""
 
-    def __init__(self, clock: Clock, *, script: Script = obey) -> None:
+    def __init__(
+        self, clock: Clock, *, script: Script = obey, new_token: Callable[[], str] = secrets.token_urlsafe
+    ) -> None:
         self.script = script
         self.done: list[tuple[AgentId, str]] = []
         self._clock = clock
+        self._new_token = new_token
         self._agents: dict[AgentId, _Agent] = {}
         self._has_director = True
+        self._told = asyncio.Event()
 
     # What a test does to the world
 
@@ -107,8 +111,11 @@ class MemoryAgents:
 
     def silence(self, agent: AgentId) -> None:
         """Its process or its network is gone; what it was asked to do waits."""
-        self._agents[agent].is_up = False
-        self._wake(self._agents[agent])
+        known = self._agents[agent]
+        if self._is_connected(known):
+            known.heard_at = self._clock.monotonic()
+        known.is_up = False
+        self._wake(known)
 
     def wake(self, agent: AgentId) -> None:
         """It is back, and remembers what it did; one given up may not be back."""
@@ -141,6 +148,10 @@ class MemoryAgents:
         known = (agent for agent in self._agents.values() if agent.is_known)
         return {agent.id: self._look(agent) for agent in sorted(known, key=lambda agent: agent.id)}
 
+    async def changed(self) -> None:
+        await self._told.wait()
+        self._told.clear()
+
     async def enrolment_for(
         self,
         agent: AgentId,
@@ -149,7 +160,7 @@ class MemoryAgents:
         generation: int,  # noqa: ARG002
     ) -> Enrolment:
         known = self._agent(agent)
-        known.token, known.is_given_up = secrets.token_urlsafe(32), False
+        known.token, known.is_given_up = self._new_token(), False
         return Enrolment(agent=agent, token=known.token, ca_certificate="", enrol_targets=(), agent_targets=())
 
     async def await_connected(self, agent: AgentId, timeout_s: float) -> None:
@@ -237,16 +248,21 @@ class MemoryAgents:
     def _look(self, agent: _Agent) -> SeenAgent:
         now = self._clock.monotonic()
         since_s = now - agent.started_at if agent.started_at is not None else 0.0
-        is_connected = self._is_connected(agent)
+        is_connected, silent_s = self._heard(agent, now)
         return SeenAgent(
             id=agent.id,
             is_connected=is_connected,
-            silent_s=0.0 if is_connected else now - agent.heard_at,
+            silent_s=silent_s,
             job_state=agent.state,
             processes=tuple(_aged(process, since_s) for process in agent.processes),
             configuration_hash=agent.spec.configuration_hash if agent.spec else "",
             disks=tuple(sorted(agent.disks)),
         )
+
+    def _heard(self, agent: _Agent, now: float) -> tuple[bool, float]:
+        """Whether its stream is open, and for how many seconds nothing came."""
+        is_connected = self._is_connected(agent)
+        return is_connected, 0.0 if is_connected else now - agent.heard_at
 
     def _is_connected(self, agent: _Agent) -> bool:
         return agent.is_up and self._has_director
@@ -260,6 +276,7 @@ class MemoryAgents:
             self._wake(agent)
 
     def _wake(self, agent: _Agent) -> None:
+        self._told.set()
         agent.changed.set()
         agent.changed = asyncio.Event()
 
