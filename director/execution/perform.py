@@ -14,7 +14,7 @@ from director.execution.world import Run, World
 from director.model import step as s
 from director.model.plan import PlannedStep
 from director.model.tree import Tree
-from director.ports.failure import Failure, Retry
+from director.ports.failure import Failure, InfrastructureFailure, Retry
 
 TRIES: dict[Retry, int] = {Retry.NEVER: 1, Retry.BOUNDED: 3, Retry.SOON: 5}
 FIRST_PAUSE_S = 0.25
@@ -29,12 +29,22 @@ async def perform(planned: PlannedStep, run: Run, world: World) -> Tree:
         except Failure as failure:
             tried += 1
             if tried >= TRIES[failure.retry] or isinstance(planned.step, _WAITING):
-                raise
+                forgotten = await _forgotten(planned.step, failure, run, world)
+                if forgotten is None:
+                    raise
+                return forgotten
             await world.clock.sleep(FIRST_PAUSE_S * 2 ** (tried - 1))
 
 
 _WAITING = (s.AwaitAgent, s.AwaitRunning, s.RunScript, s.RunErrand, s.Drain, s.CompilePackage)
 """Steps with a deadline of their own, or whose second run is not the operator's wish."""
+
+
+async def _forgotten(step: s.Step, failure: Failure, run: Run, world: World) -> Tree | None:
+    """A VM that a person took for dead need not be deleted for the rest to go on."""
+    if isinstance(step, s.DeleteVm) and isinstance(failure, InfrastructureFailure):
+        return await infrastructure.forget_fenced_vm(step, failure, run, world)
+    return None
 
 
 async def _dispatch(planned: PlannedStep, run: Run, world: World) -> Tree:
@@ -44,6 +54,7 @@ async def _dispatch(planned: PlannedStep, run: Run, world: World) -> Tree:
             s.CreateVm()
             | s.ClearEnrolment()
             | s.DeleteVm()
+            | s.RebootVm()
             | s.CreateDisk()
             | s.GrowDisk()
             | s.AttachDisk()

@@ -1,23 +1,37 @@
 """Steps that change VMs and disks on the infrastructure, each between an intent and its result."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import assert_never
 
+from director.execution.fence import fence_of, forgotten_words, vm_dropped
 from director.execution.intend import intending
+from director.execution.journal import late_intent
+from director.execution.trail import event
 from director.execution.world import Run, World
 from director.manifest.fill import fill
 from director.model.names import DiskCid, DiskName, StepKey, VmCid, VmName
+from director.model.outcome import KEPT
 from director.model.problem import Refused
 from director.model.record import DiskRecord, DiskState, VmRecord, VmState
 from director.model.sighting import Power
-from director.model.step import AttachDisk, ClearEnrolment, CreateDisk, CreateVm, DeleteVm, DetachDisk, GrowDisk
+from director.model.step import (
+    AttachDisk,
+    ClearEnrolment,
+    CreateDisk,
+    CreateVm,
+    DeleteVm,
+    DetachDisk,
+    GrowDisk,
+    RebootVm,
+)
 from director.model.tree import Tree
 from director.model.wanted import VmShape
-from director.ports.failure import InfrastructureFailure
+from director.ports.failure import Failure, InfrastructureFailure
 from director.ports.infrastructure import DiskRequest, Infrastructure, VmRequest
-from director.ports.store import DropVm, PutDisk, PutVm
+from director.ports.store import OpenIntent, PutDisk, PutVm
 
-InfrastructureStep = CreateVm | ClearEnrolment | DeleteVm | CreateDisk | GrowDisk | AttachDisk | DetachDisk
+InfrastructureStep = CreateVm | ClearEnrolment | DeleteVm | RebootVm | CreateDisk | GrowDisk | AttachDisk | DetachDisk
 
 
 async def perform(step: InfrastructureStep, key: StepKey, run: Run, world: World) -> Tree:
@@ -28,6 +42,8 @@ async def perform(step: InfrastructureStep, key: StepKey, run: Run, world: World
             return await _clear_enrolment(step, run, world)
         case DeleteVm():
             return await _delete_vm(step, key, run, world)
+        case RebootVm():
+            return await _reboot_vm(step, key, run, world)
         case CreateDisk():
             return await _create_disk(step, key, run, world)
         case GrowDisk():
@@ -131,18 +147,70 @@ async def _delete_vm(step: DeleteVm, key: StepKey, run: Run, world: World) -> Tr
         await world.agents.revoke(step.agent)
         freed = [replace(disk, vm=None, state=DiskState.DETACHED) for disk in run.disks_on(step.vm)]
         done.changes += [PutDisk(record=disk) for disk in freed]
-        done.changes += [] if step.has_ports else [DropVm(name=step.vm)]
+        done.changes += [] if step.has_ports else vm_dropped(step.vm)
+        if cid is None and vm.state is VmState.CREATING:
+            done.changes.append(OpenIntent(intent=late_intent(vm, run.task, key, world.clock.now())))
+    _note_gone(step, leaving, freed, run)
+    return {}
+
+
+def _note_gone(step: DeleteVm, vm: VmRecord, freed: Sequence[DiskRecord], run: Run) -> None:
+    """The row of a VM with ports goes with these."""
     if step.has_ports:
-        run.vms[step.vm] = leaving
+        run.vms[step.vm] = vm
     else:
         del run.vms[step.vm]
     run.disks.update({disk.name: disk for disk in freed})
-    return {}
+
+
+async def forget_fenced_vm(step: DeleteVm, failure: Failure, run: Run, world: World) -> Tree | None:
+    """Goes on as if the VM were deleted, when a person said that it is dead; None when nobody did.
+
+    Its agent is shut out and its row goes, so that it is a stranger to whoever looks, should it turn up.
+    """
+    vm = run.vms.get(step.vm)
+    fence = await fence_of(vm, world) if vm else None
+    if vm is None or fence is None:
+        return None
+    await world.agents.revoke(step.agent)
+    leaving = replace(vm, state=VmState.DELETING)
+    freed = [replace(disk, vm=None, state=DiskState.DETACHED) for disk in run.disks_on(step.vm)]
+    told: Tree = {"cid": vm.cid, "cpi": vm.shape.cpi, "fenced_by": fence.by, "words": fence.words}
+    stuck = [words for disk in freed if (words := await _why_not_detached(vm, disk, world))]
+    told = {**told, "disks_left": [*stuck]} if stuck else told
+    label = run.label_of(vm.instance)
+    await world.store.commit(
+        *(PutDisk(record=disk) for disk in freed),
+        *([PutVm(record=leaving)] if step.has_ports else vm_dropped(step.vm)),
+        event(run, world, "forget vm", step.vm, instance=label, error=str(failure), context=told),
+    )
+    _note_gone(step, leaving, freed, run)
+    return {KEPT: forgotten_words(vm, fence, failure)}
+
+
+async def _why_not_detached(vm: VmRecord, disk: DiskRecord, world: World) -> str:
+    """Empty when the dead VM let go of it. Else attaching it elsewhere will fail, in the same words."""
+    if vm.cid is None or disk.cid is None:
+        return ""
+    try:
+        await world.infrastructures.of(disk.cpi).detach_disk(vm.cid, disk.cid)
+    except InfrastructureFailure as failure:
+        return f"{disk.name}: {failure}"
+    return ""
 
 
 async def _found_cid(name: VmName, infrastructure: Infrastructure) -> VmCid | None:
     seen = await infrastructure.find_vm(name)
     return seen.cid if seen else None
+
+
+async def _reboot_vm(step: RebootVm, key: StepKey, run: Run, world: World) -> Tree:
+    vm = run.vms.get(step.vm)
+    if vm is None or vm.cid is None:
+        raise InfrastructureFailure(f"VM {step.vm} cannot be rebooted: it was never created.")
+    async with intending("reboot vm", step.vm, key, run, world):
+        await world.infrastructures.of(vm.shape.cpi).reboot_vm(vm.cid)
+    return {}
 
 
 async def _create_disk(step: CreateDisk, key: StepKey, run: Run, world: World) -> Tree:

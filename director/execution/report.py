@@ -7,11 +7,10 @@ JSON object per step begun or ended, after a first one that lists the plan.
 import json
 from collections import defaultdict
 
-from director.execution.perform_fabric import KEPT
 from director.execution.world import World
 from director.model import step as s
 from director.model.names import TaskId
-from director.model.outcome import End, Outcome
+from director.model.outcome import KEPT, End, Outcome
 from director.model.plan import Plan, PlannedStep, Unit
 
 STATUS: dict[type, str] = {
@@ -19,6 +18,7 @@ STATUS: dict[type, str] = {
     s.AwaitAgent: "waiting for the agent",
     s.ClearEnrolment: "clearing its enrolment",
     s.DeleteVm: "deleting vm",
+    s.RebootVm: "rebooting vm",
     s.CreateDisk: "creating disk",
     s.GrowDisk: "growing disk",
     s.AttachDisk: "attaching disk",

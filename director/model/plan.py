@@ -20,6 +20,7 @@ class Move(Enum):
     START = "start"
     STOP = "stop"
     RESTART = "restart"
+    REBOOT = "reboot"
     DETACH = "detach"
     DELETE = "delete"
     RUN_ERRAND = "run errand"

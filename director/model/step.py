@@ -67,6 +67,14 @@ class DeleteVm:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RebootVm:
+    """Also switches on a VM that is off."""
+
+    instance: InstanceId
+    vm: VmName
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CreateDisk:
     """``vm`` is the VM it is made for, ``cpi`` that VM's infrastructure."""
 
@@ -317,6 +325,7 @@ Step: TypeAlias = (
     | AwaitAgent
     | ClearEnrolment
     | DeleteVm
+    | RebootVm
     | CreateDisk
     | GrowDisk
     | AttachDisk

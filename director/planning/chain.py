@@ -75,6 +75,12 @@ def identity_of(instance: InstanceId, label: str, generation: int) -> VmIdentity
     return VmIdentity(name=VmName(name), agent=AgentId(str(agent)), generation=generation)
 
 
+def generation_of(vm: VmName) -> int:
+    """As its name says; 0 for a name that is none of ours."""
+    number = vm.rpartition("-")[2]
+    return int(number) if number.isdecimal() else 0
+
+
 def next_identity(decision: Decision, wanted: WantedInstance) -> VmIdentity:
     """The VM to create: a half-made one again when it is still what is wanted, else the next generation."""
     vm, recorded = decision.case.vm, decision.case.recorded
@@ -257,9 +263,10 @@ def _next_states(decision: Decision, kind: str, rules: Rules) -> dict[str, str]:
     }
 
 
-def add_start(chain: Chain, wanted: WantedInstance, agent: AgentId, spec: Applied, watch: Watch) -> None:
-    """Apply, pre-start, start, running, post-start."""
-    chain.add("apply", ApplySpec(instance=wanted.id, agent=agent, spec=spec))
+def add_start(chain: Chain, wanted: WantedInstance, agent: AgentId, spec: Applied | None, watch: Watch) -> None:
+    """Apply, pre-start, start, running, post-start. Without ``spec`` what the agent has already is started."""
+    if spec is not None:
+        chain.add("apply", ApplySpec(instance=wanted.id, agent=agent, spec=spec))
     if _has(wanted, "pre-start"):
         chain.add("pre-start", RunScript(instance=wanted.id, agent=agent, script="pre-start"))
     chain.add("start", StartJobs(instance=wanted.id, agent=agent))

@@ -21,6 +21,7 @@ class Have(Enum):
 
     NO_VM = "has no VM"
     HALF_MADE = "its VM was being created when the director stopped"
+    UNBORN = "its agent never came"
     GONE = "its VM is gone or off"
     SILENT = "its agent does not answer"
     RUNNING = "runs"
@@ -41,12 +42,16 @@ class Difference(Enum):
     VM = 3
 
 
+UNBORN_S: Final = 600.0
+"""So long a new VM's agent may take to dial in, as in a deploy; then it is not waited for again."""
+
 ABSENT: Final = None
 """Stands for an instance that is recorded but no longer wanted."""
 
 MOVES: Final[Mapping[tuple[Want | None, Have], Move]] = {
     (Want.STARTED, Have.NO_VM): Move.CREATE,
     (Want.STARTED, Have.HALF_MADE): Move.CREATE,
+    (Want.STARTED, Have.UNBORN): Move.CREATE,
     (Want.STARTED, Have.GONE): Move.CREATE,
     (Want.STARTED, Have.SILENT): Move.RECREATE,
     (Want.STARTED, Have.RUNNING): Move.NOTHING,
@@ -54,6 +59,7 @@ MOVES: Final[Mapping[tuple[Want | None, Have], Move]] = {
     (Want.STARTED, Have.STOPPED): Move.START,
     (Want.STOPPED, Have.NO_VM): Move.NOTHING,
     (Want.STOPPED, Have.HALF_MADE): Move.DETACH,
+    (Want.STOPPED, Have.UNBORN): Move.DETACH,
     (Want.STOPPED, Have.GONE): Move.DETACH,
     # A silent VM that should be stopped may still be serving; only proving it gone settles that.
     (Want.STOPPED, Have.SILENT): Move.DETACH,
@@ -62,6 +68,7 @@ MOVES: Final[Mapping[tuple[Want | None, Have], Move]] = {
     (Want.STOPPED, Have.STOPPED): Move.NOTHING,
     (Want.DETACHED, Have.NO_VM): Move.NOTHING,
     (Want.DETACHED, Have.HALF_MADE): Move.DETACH,
+    (Want.DETACHED, Have.UNBORN): Move.DETACH,
     (Want.DETACHED, Have.GONE): Move.DETACH,
     (Want.DETACHED, Have.SILENT): Move.DETACH,
     (Want.DETACHED, Have.RUNNING): Move.DETACH,
@@ -69,6 +76,7 @@ MOVES: Final[Mapping[tuple[Want | None, Have], Move]] = {
     (Want.DETACHED, Have.STOPPED): Move.DETACH,
     (ABSENT, Have.NO_VM): Move.DELETE,
     (ABSENT, Have.HALF_MADE): Move.DELETE,
+    (ABSENT, Have.UNBORN): Move.DELETE,
     (ABSENT, Have.GONE): Move.DELETE,
     (ABSENT, Have.SILENT): Move.DELETE,
     (ABSENT, Have.RUNNING): Move.DELETE,
@@ -170,7 +178,9 @@ def decide(case: Case, seen: Sighting) -> Decision:
 
 
 def have_of(vm: VmRecord | None, recorded: InstanceRecord | None, seen: Sighting) -> Have:
-    """A VM that never had anything applied and does not answer is half-made: waiting for it loses nothing."""
+    """A VM that never had anything applied and does not answer is half-made: waiting for it loses nothing. After
+    ``UNBORN_S`` it is not waited for again: its token may be lost, then its agent never comes.
+    """
     if vm is None:
         return Have.NO_VM
     if vm.state is VmState.CREATING:
@@ -181,7 +191,9 @@ def have_of(vm: VmRecord | None, recorded: InstanceRecord | None, seen: Sighting
         return Have.GONE
     have = _answering(seen.agents.get(vm.agent))
     is_fresh = recorded is not None and recorded.applied is None
-    return Have.HALF_MADE if have is Have.SILENT and is_fresh else have
+    if have is Have.SILENT and is_fresh:
+        return Have.HALF_MADE if seen.at - vm.created_at < UNBORN_S else Have.UNBORN
+    return have
 
 
 def _answering(agent: SeenAgent | None) -> Have:

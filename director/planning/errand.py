@@ -91,6 +91,18 @@ def make_errand(given: Inputs, runs: tuple[Runs, ...], *, keep_alive: bool) -> t
     return plan, steps
 
 
+def planned_runs(plan: Plan, wanted: Wanted) -> Mapping[StepKey, Runs]:
+    """The same of a plan that was made before."""
+    places = {instance.id: (group, instance) for group in wanted.groups for instance in group.instances}
+    return {
+        planned.key: Runs(
+            group=places[planned.step.instance][0], instance=places[planned.step.instance][1], job=planned.step.job
+        )
+        for planned in plan.steps
+        if isinstance(planned.step, RunErrand) and planned.step.instance in places
+    }
+
+
 def _add(maker: Maker, run: Runs, removed: StepKey, builds: Builds, *, keep_alive: bool) -> StepKey:
     decision = maker.decision(run.instance)
     is_errand = run.group.lifecycle is Lifecycle.ERRAND

@@ -28,6 +28,7 @@ MARKS = {
     Move.UPDATE: "~",
     Move.ATTACH: "~",
     Move.RESTART: "~",
+    Move.REBOOT: "~",
     Move.START: ">",
     Move.STOP: "x",
     Move.RUN_ERRAND: "!",
@@ -69,6 +70,8 @@ def describe(step: Step) -> str:
             return f"create VM {step.vm}{where}{_because(step.placement)}"
         case s.DeleteVm():
             return f"delete VM {step.vm}"
+        case s.RebootVm():
+            return f"reboot VM {step.vm}"
         case s.CreateDisk():
             return f"create disk {step.disk} of {step.size_mb} MB{_because(step.placement)}"
         case s.GrowDisk():

@@ -5,14 +5,24 @@ from dataclasses import dataclass
 
 from director.model.deployment import AzStrategy, Count, UpdateRules
 from director.model.plan import Limit
-from director.model.step import AttachDisk, ClearEnrolment, CreateDisk, CreateVm, DeleteVm, DetachDisk, GrowDisk, Step
+from director.model.step import (
+    AttachDisk,
+    ClearEnrolment,
+    CreateDisk,
+    CreateVm,
+    DeleteVm,
+    DetachDisk,
+    GrowDisk,
+    RebootVm,
+    Step,
+)
 from director.model.wanted import WantedInstance
 
 CALLS = "infrastructure calls"
 """Bounds what the infrastructure is asked at once. Waiting for a VM to boot asks it nothing, so it is not bound."""
 SCRIPTS = "scripts"
 
-CALLING = (CreateVm, ClearEnrolment, DeleteVm, CreateDisk, GrowDisk, AttachDisk, DetachDisk)
+CALLING = (CreateVm, ClearEnrolment, DeleteVm, RebootVm, CreateDisk, GrowDisk, AttachDisk, DetachDisk)
 
 
 def limits_of(step: Step) -> tuple[str, ...]:

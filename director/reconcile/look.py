@@ -25,7 +25,7 @@ async def look(record: Record, world: World, *, director_started: float) -> Sigh
     ]
     now = world.clock.now()
     since_start = director_started + RECONNECT_S - world.clock.monotonic()
-    since_boot = {vm.agent: vm.created_at + BOOT_S - now for vm in expected if vm.agent not in heard}
+    since_boot = {vm.agent: min(BOOT_S, vm.created_at + BOOT_S - now) for vm in expected if vm.agent not in heard}
     left = {vm.agent: max(since_start, since_boot.get(vm.agent, 0.0)) for vm in expected}
     await asyncio.gather(*(_await_back(agent, left_s, world) for agent, left_s in left.items()))
     return Sighting(at=world.clock.now(), vms=vms, agents=world.agents.seen())

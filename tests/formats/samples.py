@@ -75,6 +75,7 @@ from director.model.step import (
     MountDisk,
     OrphanDisk,
     PrepareInstance,
+    RebootVm,
     RecordDeployment,
     RecordInstance,
     RemoveStack,
@@ -244,6 +245,7 @@ STEPS = (
     AwaitAgent(instance="i-1", agent="a-1", timeout_s=600.0),
     ClearEnrolment(instance="i-1", vm="v-1"),
     DeleteVm(instance="i-1", vm="v-0", agent="a-0", has_ports=True),
+    RebootVm(instance="i-1", vm="v-1"),
     CreateDisk(
         instance="i-1",
         disk="d-1",

@@ -27,6 +27,7 @@ from director.ports.store import (
     DropCompiled,
     DropDisk,
     DropRelease,
+    DropSetting,
     DropStemcell,
     DropVm,
     OpenIntent,
@@ -164,6 +165,7 @@ ROWS: Mapping[type, Callable[[Any], Row]] = {
     DropStemcell: lambda c: {"of_name": c.name, "of_version": c.version, "of_cpi": c.cpi},
     DropCompiled: lambda c: {"of_key": c.key},
     DropAgent: lambda c: {"of_id": c.id},
+    DropSetting: lambda c: {"of_name": c.name},
 }
 """What each change that is one row writes, or the key (``of_`` before its columns) of the row it removes."""
 
@@ -190,4 +192,5 @@ DROP_FROM: Mapping[type, Table] = {
     DropStemcell: tables.stemcells,
     DropCompiled: tables.compiled,
     DropAgent: tables.agents,
+    DropSetting: tables.settings,
 }

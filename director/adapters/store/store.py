@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from time import perf_counter
 from typing import Self, TypeVar
 
 from sqlalchemy import Connection, Engine
@@ -37,6 +38,7 @@ from director.model.record import (
 from director.model.release import Catalog
 from director.model.tree import Tree
 from director.ports.failure import StoreFailure
+from director.ports.meter import NO_METER, Meter
 from director.ports.store import Change, EventQuery, TaskQuery
 
 T = TypeVar("T")
@@ -48,7 +50,8 @@ BUSY_S = 5.0
 class SqlStore:
     """Opened by ``open``. After ``close`` every call raises StoreFailure."""
 
-    def __init__(self, path: Path, writing: Engine, reading: Engine) -> None:
+    def __init__(self, path: Path, writing: Engine, reading: Engine, meter: Meter = NO_METER) -> None:
+        self._meter = meter
         self._path = path
         self._writing = writing
         self._reading = reading
@@ -58,7 +61,7 @@ class SqlStore:
         self._is_closed = False
 
     @classmethod
-    async def open(cls, path: Path, *, busy_s: float = BUSY_S) -> Self:
+    async def open(cls, path: Path, *, busy_s: float = BUSY_S, meter: Meter = NO_METER) -> Self:
         """Makes the file (mode 0600) and its tables when missing, and migrates older ones.
 
         Raises StoreFailure when the file is damaged, foreign, of a newer director, or may not be used.
@@ -69,12 +72,18 @@ class SqlStore:
         except StoreFailure:
             writing.dispose()
             raise
-        return cls(path, writing, reading)
+        return cls(path, writing, reading, meter)
 
     async def commit(self, *changes: Change) -> None:
         batches = batches_of(changes)
-        if batches:
+        if not batches:
+            return
+        began, outcome = perf_counter(), "failed"
+        try:
             await self._writer.run(lambda connection: self._writes.perform(connection, batches))
+            outcome = "done"
+        finally:
+            self._meter.observe("store_commit_seconds", perf_counter() - began, outcome=outcome)
 
     async def add_task(self, task: Task) -> Task:
         return replace(task, id=TaskId(await self._writer.run(lambda connection: add_task(connection, task))))

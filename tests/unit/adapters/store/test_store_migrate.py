@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 from director.adapters.store import SqlStore, engine, migrate, migrations
 from director.model.fabric import NOT_ATTACHED
 from director.ports.store import JoinStack
-from tests.formats.samples import STACK
+from tests.formats.samples import ATTACHMENT, MEMBERS, STACK
 
 GOLDEN = Path(__file__).parents[3] / "formats" / "stored"
 
@@ -76,7 +76,8 @@ async def test_a_record_of_every_earlier_version_is_opened_with_what_was_in_it(t
     store = await SqlStore.open(path)
     record = await store.record("shop")
     assert record.deployment.manifest == "name: shop\n"
-    assert [(i.label, i.members, i.attachment) for i in record.instances] == [("web/3", (), NOT_ATTACHED)]
+    places = ((), NOT_ATTACHED) if version < "0003" else (MEMBERS, ATTACHMENT)
+    assert [(i.label, i.members, i.attachment) for i in record.instances] == [("web/3", *places)]
     assert (record.stacks, await store.stacks()) == ((), ())
     await store.commit(JoinStack(stack=STACK, user="shop"))
     assert len((await store.record("shop")).stacks) == 1
