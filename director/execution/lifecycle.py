@@ -12,6 +12,7 @@ class TaskEvent(Enum):
     SUCCEED = "succeed"
     FAIL = "fail"
     ASK_TO_CANCEL = "ask to cancel"
+    RESUME = "be taken up again"
     STOP = "stop at a step boundary"
 
 
@@ -25,6 +26,8 @@ TRANSITIONS: Final[Mapping[tuple[TaskState, TaskEvent], TaskState]] = {
     (TaskState.QUEUED, TaskEvent.FAIL): TaskState.ERROR,
     (TaskState.PROCESSING, TaskEvent.SUCCEED): TaskState.DONE,
     (TaskState.PROCESSING, TaskEvent.FAIL): TaskState.ERROR,
+    # Its director stopped; the next one goes on with it.
+    (TaskState.PROCESSING, TaskEvent.RESUME): TaskState.QUEUED,
     (TaskState.PROCESSING, TaskEvent.ASK_TO_CANCEL): TaskState.CANCELLING,
     (TaskState.CANCELLING, TaskEvent.ASK_TO_CANCEL): TaskState.CANCELLING,
     (TaskState.CANCELLING, TaskEvent.STOP): TaskState.CANCELLED,

@@ -5,10 +5,20 @@ from typing import assert_never
 
 from director.execution.trail import event
 from director.execution.world import Run, World
+from director.model.names import DeploymentName
 from director.model.record import DiskState
+from director.model.steady import setting_of
 from director.model.step import ForgetDeployment, ForgetInstance, OrphanDisk, RecordDeployment, RecordInstance
 from director.model.tree import Tree
-from director.ports.store import DropDeployment, DropInstance, DropVariables, PutDeployment, PutDisk, PutInstance
+from director.ports.store import (
+    DropDeployment,
+    DropInstance,
+    DropVariables,
+    PutDeployment,
+    PutDisk,
+    PutInstance,
+    PutSetting,
+)
 
 RecordStep = OrphanDisk | RecordInstance | ForgetInstance | RecordDeployment | ForgetDeployment
 
@@ -28,10 +38,18 @@ async def perform(step: RecordStep, run: Run, world: World) -> Tree:
             await _record_deployment(step, run, world)
         case ForgetDeployment():
             await world.secrets.forget(run.name)
-            await world.store.commit(DropVariables(deployment=run.name), DropDeployment(name=run.name))
+            await world.store.commit(
+                DropVariables(deployment=run.name), DropDeployment(name=run.name), *await _policies(run.name, world)
+            )
         case _:
             assert_never(step)
     return {}
+
+
+async def _policies(name: DeploymentName, world: World) -> list[PutSetting]:
+    """Another deployment of this name is not to be kept to what was wished of this one."""
+    setting = setting_of(name)
+    return [PutSetting(name=setting, value={})] if await world.store.setting(setting) else []
 
 
 async def _record_instance(step: RecordInstance, run: Run, world: World) -> None:

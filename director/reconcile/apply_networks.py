@@ -4,7 +4,6 @@ Its plans are those of OUTLIVING, a deployment in name only: it has a serial, so
 and it uses its stacks, so that no deployment takes them along.
 """
 
-import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -51,7 +50,7 @@ class OutlivingNetworks:
         """Raises Refused with all that is wrong; unless ``removes``, also with all that would go."""
         record = await self.world.store.record(OUTLIVING) or Record(deployment=DeploymentRecord(name=OUTLIVING))
         stacks = await self._planned(record, removes=removes)
-        plan = make_networks_plan(PlanId(str(uuid.uuid4())), record.deployment.serial, stacks)
+        plan = make_networks_plan(PlanId(self.world.new_id()), record.deployment.serial, stacks)
         wanted = Wanted(deployment=OUTLIVING, groups=())
         return Prepared(plan=plan, record=record, catalog=Catalog(), wanted=wanted, manifest=None, config_ids=())
 

@@ -4,14 +4,17 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
+from director.execution.listeners import Listeners, StepNumbers
 from director.execution.perform import perform
+from director.execution.progress import Progress, begun, forgetting
 from director.execution.report import WalkReport
 from director.execution.walk import walk
 from director.execution.world import Run, World, start_run
 from director.model.names import StepKey
 from director.model.outcome import End, Outcome
 from director.model.plan import PlannedStep
-from director.model.record import PlanRecord
+from director.model.record import PlanRecord, Record
+from director.model.step import Gate, RunErrand, Step
 from director.model.tree import Tree
 from director.planning.explain import summary
 from director.ports.clock import Clock
@@ -35,12 +38,22 @@ async def converge(prepared: Prepared, job: Job, world: World, encode: Encode) -
         job.stages.warn(f"Held back: {hold.reason}")
     if prepared.changes_nothing:
         return {}
-    run = await adopt(prepared, job, world, encode)
+    if prepared.done is None:
+        run = await adopt(prepared, job, world, encode)
+    else:
+        run = _run_of(prepared, job, prepared.record)
+    done, progress = prepared.done or {}, Progress(job.task.id, prepared.plan, world)
 
     async def act(step: PlannedStep) -> Tree:
-        return await perform(step, run, world)
+        if step.key in done:
+            return done[step.key]
+        await progress.begin(step)
+        result = await perform(step, run, world)
+        if not isinstance(step.step, Gate):
+            await progress.mark(step, _kept(step.step, result))
+        return result
 
-    report = WalkReport(prepared.plan, job.stages)
+    report = Listeners(WalkReport(prepared.plan, job.stages), StepNumbers(job.task.id, world))
     outcomes = await walk(prepared.plan, act, clock=world.clock, listener=report, cancelled=job.cancelled)
     return _judged(outcomes)
 
@@ -88,20 +101,31 @@ async def adopt(prepared: Prepared, job: Job, world: World, encode: Encode) -> R
     changes: list[Change] = [PutDeployment(record=adopted, expected_serial=-1 if is_new else plan.parent)]
     changes += [PutPlan(record=body), *(PutInstance(record=instance) for instance in plan.reserve)]
     changes += [JoinStack(stack=stack, user=plan.deployment) for stack in plan.joins]
-    await world.store.commit(*changes)
-    run = start_run(
+    former = await forgetting(job.task.id, world.store)
+    await world.store.commit(*changes, *former, begun(job.task.id, plan))
+    run = _run_of(prepared, job, replace(recorded, deployment=adopted))
+    run.instances.update({instance.id: instance for instance in plan.reserve})
+    return run
+
+
+def _run_of(prepared: Prepared, job: Job, record: Record) -> Run:
+    """Of a plan that was adopted before the director stopped, ``record`` has all that belongs to the adoption."""
+    return start_run(
         task=job.task.id,
-        plan_id=plan.id,
+        plan_id=prepared.plan.id,
         user=job.task.user,
-        record=replace(recorded, deployment=adopted),
+        record=record,
         wanted=prepared.instances,
         contents=prepared.contents,
         values=prepared.values,
         catalog=prepared.catalog,
         manifest=prepared.manifest,
     )
-    run.instances.update({instance.id: instance for instance in plan.reserve})
-    return run
+
+
+def _kept(step: Step, result: Tree) -> Tree:
+    """What an errand printed is asked for when all is done; other results live on in the record."""
+    return result if isinstance(step, RunErrand) else {}
 
 
 def _judged(outcomes: Mapping[StepKey, Outcome]) -> Mapping[StepKey, Outcome]:

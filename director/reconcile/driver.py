@@ -12,7 +12,7 @@ from typing import Protocol
 
 import structlog
 
-from director.execution.journal import settle
+from director.execution.accounts import note_begin, note_end
 from director.execution.lifecycle import TaskEvent, advance
 from director.execution.report import Stages
 from director.execution.world import World
@@ -23,6 +23,8 @@ from director.model.record import Task, TaskState
 from director.ports.failure import Failure, Retry, StoreFailure
 from director.ports.store import Change, PutTask, TaskQuery
 from director.reconcile.requests import Deploy, Request, from_tree, to_tree
+from director.reconcile.settling import Settling
+from director.reconcile.take_up import leaving, take_up
 from director.reconcile.words import description_of, lock_of, told
 
 log = structlog.get_logger()
@@ -55,6 +57,13 @@ class Job:
         self.task = task
         self.stages = Stages(task.id, world)
         self.cancelled = asyncio.Event()
+        self.is_resumed = task.state is TaskState.QUEUED and task.started_at is not None
+        self._goes_on = self.is_resumed
+
+    def takes_up(self) -> bool:
+        """Whether a former director may have begun a plan of it. True once: after that its plans are its own."""
+        goes_on, self._goes_on = self._goes_on, False
+        return goes_on
 
     def check(self) -> None:
         """Raises Cancelled if somebody asked for it."""
@@ -67,7 +76,9 @@ async def _nothing() -> None:
 
 
 class Driver:
-    """``handlers`` by request class. ``prelude`` comes before each of them and before each check."""
+    """``handlers`` by request class. ``prelude`` comes before each of them and before each check. Without ``resumes``
+    tasks that were running when the last director stopped end with an error.
+    """
 
     def __init__(
         self,
@@ -77,7 +88,9 @@ class Driver:
         *,
         tasks_at_once: int,
         prelude: Callable[[], Awaitable[None]] = _nothing,
+        resumes: bool = True,
     ) -> None:
+        self._resumes = resumes
         self._prelude = prelude
         self._world = world
         self._handlers = handlers
@@ -86,6 +99,20 @@ class Driver:
         self._wake = asyncio.Event()
         self._jobs: dict[TaskId, Job] = {}
         self._locks: dict[str, TaskId] = {}
+        self._settling = Settling(world, self._locks, self._jobs.keys(), self._wake.set)
+        self._listeners: list[Callable[[], None]] = []
+        self._queued: set[TaskId] = set()
+        world.meter.gauge("tasks_waiting", lambda: [({}, float(self.waiting_count))])
+        world.meter.gauge("tasks_running", lambda: [({}, float(len(self._jobs)))])
+
+    @property
+    def waiting_count(self) -> int:
+        """Tasks in the queue as it was last read, which have not begun."""
+        return len(self._queued - self._jobs.keys())
+
+    def listen(self, wake: Callable[[], None]) -> None:
+        """``wake`` is called whenever a task has ended."""
+        self._listeners.append(wake)
 
     async def check(self, request: Deploy) -> Plan:
         """Reads, resolves and plans without touching anything. Raises Refused with every problem."""
@@ -132,6 +159,7 @@ class Driver:
             job.cancelled.set()
         await self._world.store.commit(PutTask(record=moved))
         if job is None:
+            self._queued.discard(task)
             self._world.tasklog.close(task)
         return True
 
@@ -141,17 +169,26 @@ class Driver:
 
     async def run(self) -> None:
         """The pulse. Settles what the last director left, then serves the queue until cancelled."""
-        left = await settle(self._world)
-        if left:
-            log.warning("intents settled after a stop", count=len(left))
+        await self._settle_first()
         async with asyncio.TaskGroup() as group:
+            group.create_task(self._settling.run(), name="settling")
             while True:
                 self._wake.clear()
                 await self._begin_what_may(group)
                 await self._wake.wait()
 
+    async def _settle_first(self) -> None:
+        """What the last director left, as far as that can be told at once."""
+        try:
+            await self._prelude()
+        except (Failure, Refused) as why:
+            log.warning("not every infrastructure is known while settling", why=str(why))
+        await self._settling.first()
+        await take_up(self._world, resumes=self._resumes)
+
     async def _begin_what_may(self, group: asyncio.TaskGroup) -> None:
         queued = await self._world.store.tasks(TaskQuery(states=(TaskState.QUEUED,)))
+        self._queued = {task.id for task in queued}
         for task in sorted(queued, key=lambda t: t.id):
             if len(self._jobs) >= self._tasks_at_once:
                 return
@@ -167,16 +204,22 @@ class Driver:
     async def _run(self, request: Request, job: Job, lock: str) -> None:
         try:
             if job.task.state is TaskState.QUEUED:
-                await self._move(job, TaskEvent.BEGIN, *told(request, job.task, self._world.clock.now()))
+                beginning = () if job.is_resumed else told(request, job.task, self._world.clock.now())
+                await self._move(job, TaskEvent.BEGIN, *beginning)
+                note_begin(job.task, job.stages, self._world)
                 event, result = await self._outcome(request, job)
                 error = None if event is TaskEvent.SUCCEED else result
                 ending = told(request, job.task, self._world.clock.now(), error=error, context={"result": result})
-                await self._move(job, event, *ending, result=result)
+                await self._move(job, event, *ending, *await leaving(job.task, self._world), result=result)
+                note_end(job.task, self._world)
         finally:
             self._world.tasklog.close(job.task.id)
             del self._jobs[job.task.id]
             self._locks.pop(lock, None)
             self._wake.set()
+            self._settling.ask()
+            for wake in self._listeners:
+                wake()
 
     async def _outcome(self, request: Request, job: Job) -> tuple[TaskEvent, str]:
         """The handler's end as an event; its failure is told in the task's log."""
@@ -222,7 +265,7 @@ class Driver:
 
     def _moved(self, task: Task, event: TaskEvent, *, result: str = "") -> Task:
         now = self._world.clock.now()
-        started = now if event is TaskEvent.BEGIN else task.started_at
+        started = now if event is TaskEvent.BEGIN and task.started_at is None else task.started_at
         state = advance(task.state, event)
         return replace(task, state=state, result=result or task.result, changed_at=now, started_at=started)
 

@@ -4,7 +4,6 @@ With ``keeps`` False nothing at all is written: secrets that do not exist yet ar
 """
 
 import asyncio
-import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -13,13 +12,13 @@ from director.manifest.load import Loaded, load_deployment
 from director.manifest.values import parse_count
 from director.model.cloud import CloudConfig
 from director.model.deployment import Deployment, Lifecycle
-from director.model.names import DeploymentName, InstanceId, PlanId, VariableName
+from director.model.names import DeploymentName, InstanceId, PlanId, StepKey, VariableName
 from director.model.plan import Plan
 from director.model.problem import Refused
 from director.model.record import Config, DeploymentRecord, InstanceRecord, Record
 from director.model.release import Catalog
 from director.model.sighting import Sighting
-from director.model.tree import Node
+from director.model.tree import Node, Tree
 from director.model.wanted import Content, Want, Wanted, WantedInstance
 from director.planning.diff import Forced
 from director.planning.inputs import Asked, Inputs, applied_of
@@ -39,6 +38,7 @@ from director.reconcile.refuse import (
     refuse_deleting_all,
     refuse_ignored,
     refuse_other_name,
+    refuse_rolled_back,
     refuse_silent,
 )
 from director.reconcile.requests import DeleteDeployment, Deploy, Overrides
@@ -48,7 +48,10 @@ from director.reconcile.target import ids_of, targets
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
-    """A plan and what it takes to carry it out. ``contents`` and ``values`` hold secrets and stay in memory."""
+    """A plan and what it takes to carry it out. ``contents`` and ``values`` hold secrets and stay in memory.
+
+    ``done`` is None for a new plan. One that a former director adopted and began has the results of its steps done.
+    """
 
     plan: Plan
     record: Record
@@ -58,6 +61,7 @@ class Prepared:
     config_ids: tuple[int, ...]
     contents: Mapping[InstanceId, Content] = field(default_factory=dict, repr=False)
     values: Mapping[str, Node] = field(default_factory=dict, repr=False)
+    done: Mapping[StepKey, Tree] | None = field(default=None, repr=False)
 
     @property
     def instances(self) -> Mapping[InstanceId, WantedInstance]:
@@ -67,7 +71,7 @@ class Prepared:
     def changes_nothing(self) -> bool:
         """No step would do anything, and what is recorded about the deployment is already so."""
         recorded = self.record.deployment
-        same = (recorded.manifest, recorded.config_ids) == (self.manifest, self.config_ids)
+        same = self.done is None and (recorded.manifest, recorded.config_ids) == (self.manifest, self.config_ids)
         return same and self.plan.is_settled and not self.plan.reserve and not self.plan.joins
 
 
@@ -125,13 +129,16 @@ class Read:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preparer:
-    """``director_started`` is monotonic: when this director came up."""
+    """``director_started`` is monotonic: when this director came up. ``silent_s``: so long must an agent have said
+    nothing for a repair to take it for unable to answer, though its stream is open.
+    """
 
     world: World
     renderer: Renderer
     director_started: float
     calls_in_flight: int
     agent_wait_s: float
+    silent_s: float = 30.0
 
     async def check(self, request: Deploy) -> Plan:
         """The plan of a deploy, touching nothing. Raises Refused."""
@@ -147,7 +154,7 @@ class Preparer:
         states, forced = overrides_of(request.overrides, record)
         chosen = choose(loaded.deployment, catalog)
         taken = await self.world.store.addresses_taken(except_deployment=record.deployment.name)
-        plan_id = PlanId(str(uuid.uuid4()))
+        plan_id = PlanId(self.world.new_id())
         sizes = await sizes_of(loaded.deployment, loaded.clouds, self.world.infrastructures)
         networks = await networks_of(loaded.deployment, loaded.clouds, self.world)
         wanted = resolve(
@@ -202,7 +209,7 @@ class Preparer:
         catalog = await self.world.store.catalog()
         wanted = Wanted(deployment=name, groups=())
         inputs = Inputs(
-            id=PlanId(str(uuid.uuid4())),
+            id=PlanId(self.world.new_id()),
             wanted=wanted,
             specs={},
             record=record,
@@ -230,7 +237,11 @@ class Preparer:
         return replace(seen, fabrics=fabrics)
 
     async def look(self, record: Record) -> Sighting:
-        return await look(record, self.world, director_started=self.director_started)
+        """Raises Refused when what is seen is of later than the record."""
+        seen = await look(record, self.world, director_started=self.director_started)
+        if seen.vms.keys() - {vm.name for vm in record.vms}:
+            refuse_rolled_back(record, seen.vms, [intent.target for intent in await self.world.store.open_intents()])
+        return seen
 
     def named(self, names: Sequence[str], record: Record) -> frozenset[InstanceId]:
         return ids_of(names, record.instances)

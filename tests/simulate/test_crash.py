@@ -10,7 +10,7 @@ from director.execution.infrastructures import DEFAULT
 from director.model.record import DiskState, TaskState, VmState
 from director.ports.failure import Retry
 from director.ports.store import TaskQuery
-from director.reconcile.requests import DeleteDeployment, Deploy
+from director.reconcile.requests import DeleteDeployment, Deploy, Overrides
 from tests.simulate.simulation import MANIFEST, Killed, Simulation
 
 
@@ -85,6 +85,65 @@ async def test_killed_at_every_commit_the_same_request_ends_it_well(tmp_path, sc
             assert task.state is TaskState.DONE, task.result
             break
     assert total > 10
+
+
+@pytest.mark.parametrize("what", ["first", "recreate", "grow", "delete", "recreate by flag", "restart"])
+async def test_killed_at_every_commit_a_new_director_ends_it_by_itself(tmp_path, what):
+    """Nobody repeats anything: what was asked for once happens once, and to its end."""
+    total = 0
+    for kill_at in range(1, 600):
+        simulation = Simulation(tmp_path / str(kill_at))
+        await simulation.prepare()
+        if what != "first":
+            assert (await simulation.direct(deploy())).state is TaskState.DONE
+        before = await simulation.store.record("demo")
+        simulation.agents.done.clear()
+        simulation.store.dies_at = kill_at
+        try:
+            task = await simulation.direct(REQUESTS[what])
+        except Killed:
+            if len(await simulation.store.tasks(TaskQuery())) < (1 if what == "first" else 2):
+                continue  # It died before there was a task: whoever asked knows.
+            task = await _next_director(simulation)
+            assert task.state is TaskState.DONE, (kill_at, task.result)
+            await _check(simulation, what)
+            await _check_once(simulation, what, before)
+            total += 1
+        else:
+            assert task.state is TaskState.DONE, task.result
+            break
+    assert total > 10
+
+
+async def _next_director(simulation, **more):
+    simulation.agents.lose_director()
+    simulation.store.dies_at = 0
+    simulation.agents.find_director()
+    return await simulation.direct(None, **more)
+
+
+async def _check_once(simulation, what, before):
+    """What was asked for once was done once; nothing is left of the way there."""
+    asked = [key for _, key in simulation.agents.done]
+    assert len(asked) == len(set(asked)), "an agent did the same step twice"
+    assert not [name for name in simulation.store._tables.settings if name.startswith(("walk:", "resumed:"))]
+    after = await simulation.store.record("demo")
+    if what in {"recreate", "recreate by flag"}:
+        grown = {vm.instance: vm.generation for vm in before.vms}
+        assert {vm.instance: vm.generation - 1 for vm in after.vms} == grown
+    if what == "restart":
+        assert {vm.name for vm in after.vms} == {vm.name for vm in before.vms}
+        assert len([key for key in asked if key.endswith(":stop")]) == 4
+
+
+REQUESTS = {
+    "first": deploy(),
+    "recreate": deploy(MANIFEST.replace("ram: 64", "ram: 65").replace("vm_type: small", "vm_type: large")),
+    "grow": deploy(MANIFEST.replace("persistent_disk_type: ten", "persistent_disk_type: twenty")),
+    "delete": DeleteDeployment(deployment="demo"),
+    "recreate by flag": Deploy(deployment="demo", overrides=Overrides(recreate=True)),
+    "restart": Deploy(deployment="demo", overrides=Overrides(state="restart", target="*")),
+}
 
 
 async def _check(simulation, scenario):

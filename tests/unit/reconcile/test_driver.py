@@ -166,7 +166,8 @@ async def test_a_failing_handler_ends_its_task_with_words_and_the_next_one_runs(
     assert said.encode() in world.tasklog.read(bad.id, "event")
 
 
-async def test_a_new_director_ends_what_the_old_one_was_doing_and_takes_on_what_was_queued(world, drive):
+@pytest.mark.parametrize("resumes", [True, False])
+async def test_a_new_director_goes_on_with_what_the_old_one_was_doing_unless_told_not_to(world, drive, resumes):
     hang = asyncio.Event()
 
     async def never(request, job):
@@ -183,11 +184,12 @@ async def test_a_new_director_ends_what_the_old_one_was_doing_and_takes_on_what_
     async def handler(request, job):
         return "fine"
 
-    drive(handler)
+    drive(handler, resumes=resumes)
     assert (await ended(world, queued)).result == "fine"
     stopped = await world.store.task(running.id)
-    assert stopped.state is TaskState.ERROR
-    assert "run the same command again" in stopped.result
+    words = "goes on with this task" if resumes else "run the same command again"
+    assert stopped.state is (TaskState.DONE if resumes else TaskState.ERROR)
+    assert words.encode() in world.tasklog.read(running.id, "event")
 
 
 async def test_a_disk_full_for_a_moment_delays_the_end_of_a_task_and_loses_neither_it_nor_the_director(world, drive):
@@ -216,3 +218,54 @@ async def test_a_disk_full_for_a_moment_delays_the_end_of_a_task_and_loses_neith
     assert (await ended(world, await driver.submit(DeleteDeployment(deployment="d"), user="u"))).result == "fine"
     structlog.reset_defaults()
     assert pauses == [0.5, 1.0]
+
+
+class Counted:
+    """A meter and a tracer that keep what they are told."""
+
+    def __init__(self):
+        self.gauges, self.told = {}, []
+
+    def count(self, name, by=1.0, **labels):
+        self.told.append((name, labels))
+
+    def observe(self, name, seconds, **labels): ...
+
+    def gauge(self, name, read):
+        self.gauges[name] = read
+
+    def begin(self, task, name, facts):
+        self.told.append(("begin", task, name))
+        return "abc123"
+
+    def span(self, *what): ...
+
+    def end(self, task, error=""):
+        self.told.append(("end", task, error))
+
+
+async def test_tasks_are_counted_traced_and_the_queue_is_told(world, drive, monkeypatch):
+    counted, go = Counted(), asyncio.Event()
+    object.__setattr__(world, "meter", counted)
+    object.__setattr__(world, "tracer", counted)
+
+    async def handler(request, job):
+        await go.wait()
+        if request.deployment == "bad":
+            raise Failure("It will not.")
+        return ""
+
+    driver = drive(handler)
+    tasks = [await driver.submit(DeleteDeployment(deployment=name), user="u") for name in ("bad", "bad", "good")]
+    await asyncio.sleep(0.01)
+    lengths = {name: [value for _, value in read()] for name, read in counted.gauges.items()}
+    assert lengths == {"tasks_waiting": [1.0], "tasks_running": [2.0]}
+    go.set()
+    for task in tasks:
+        await ended(world, task)
+    await asyncio.sleep(0)
+    outcomes = sorted(labels["outcome"] for name, labels in (one for one in counted.told if one[0] == "tasks"))
+    assert outcomes == ["done", "error", "error"]
+    assert ("end", tasks[0].id, "It will not.") in counted.told
+    assert ("end", tasks[2].id, "") in counted.told
+    assert b"trace abc123" in world.tasklog.read(tasks[0].id, "debug")
