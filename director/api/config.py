@@ -10,7 +10,13 @@ from starlette.requests import Request
 from director.api.answer import problem_tree, user_of
 from director.api.ask import flag
 from director.api.services import services_of
-from director.manifest.load import check_cloud_text, check_cpi_text, check_network_text, check_runtime_text
+from director.manifest.load import (
+    check_cloud_text,
+    check_cpi_text,
+    check_network_text,
+    check_resurrection_text,
+    check_runtime_text,
+)
 from director.manifest.read import read
 from director.model.problem import Problem, Refused, Severity
 from director.model.record import Config, Event
@@ -24,6 +30,7 @@ _CHECKS = {
     "runtime": check_runtime_text,
     "cpi": check_cpi_text,
     "network": check_network_text,
+    "resurrection": check_resurrection_text,
 }
 _BY_ADDRESS = frozenset(("cloud", "runtime", "cpi", "network"))
 """Types with an address of their own, which the audit trail calls ``cloud-config`` and so on."""
@@ -49,6 +56,7 @@ async def write_config(
     if before is None or config.id != before.id:
         action = "create" if before is None else "update"
         await services.store.commit(AddEvent(event=event_of(config.type, config.name, action, now, user_of(request))))
+        services.poke()
     return config, [problem_tree(problem) for problem in problems]
 
 

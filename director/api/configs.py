@@ -100,6 +100,7 @@ async def _drop(request: Request, config: Config, drop: DropConfig) -> Response:
     services = services_of(request)
     event = event_of(config.type, config.name, "delete", services.clock.now(), user_of(request))
     await services.store.commit(drop, AddEvent(event=event))
+    services.poke()
     return nothing()
 
 

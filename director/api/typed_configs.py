@@ -1,4 +1,4 @@
-"""Cloud, runtime, cpi and network configs by their own addresses, with the text as the body (section 6.2)."""
+"""Cloud, runtime, cpi, network and resurrection configs by their own addresses: the text is the body (6.2)."""
 
 from starlette.requests import Request
 from starlette.responses import Response

@@ -18,6 +18,7 @@ from director.manifest.document import Document, Path
 from director.manifest.filled import check_filled
 from director.manifest.pick import flag, text, tree_at, trees
 from director.manifest.report import Enough, Report
+from director.manifest.resurrection import check_rules
 from director.manifest.values import is_dns_name, is_name
 from director.manifest.version import is_version, is_wish
 from director.model.problem import Problem
@@ -98,6 +99,16 @@ def check_networks(docs: Sequence[Document], strict: bool) -> tuple[Problem, ...
         for report in reports:
             _check_shape(report, schema.NETWORK, is_strict=strict)
         check_network_set(reports)
+    return tuple(problem for report in reports for problem in report.problems())
+
+
+def check_resurrections(docs: Sequence[Document], strict: bool) -> tuple[Problem, ...]:
+    """Every problem of the resurrection configs, each by itself: rules of several do not get in each other's way."""
+    reports = [Report(doc) for doc in docs]
+    for report in reports:
+        with suppress(Enough):
+            _check_shape(report, schema.RESURRECTION, is_strict=strict)
+            check_rules(report)
     return tuple(problem for report in reports for problem in report.problems())
 
 

@@ -130,6 +130,10 @@ FABRIC_CARVED: Final = Fault("fabric.address-in-unknown-range", 160002, "Address
 CPI_DUPLICATE: Final = Fault("cpi.duplicate", 550000, "CPI name given twice")
 CPI_VARIABLE: Final = Fault("cpi.relative-variable", 540004, "Variable of a CPI config without an absolute name")
 
+# Resurrection config
+RULE_EMPTY: Final = Fault("resurrection.empty-filter", 440001, "Filter that chooses nothing in particular")
+RULE_NEVER: Final = Fault("resurrection.never-applies", 440001, "Rule that never applies")
+
 # Runtime config
 RUNTIME_LATEST: Final = Fault("runtime.latest-release", 530001, "Runtime release without a version")
 RUNTIME_VERSION: Final = Fault("runtime.release-version", 530003, "Runtime release in another version")

@@ -11,7 +11,14 @@ from typing import TypeVar
 from director.manifest import faults
 from director.manifest.build import build_deployment
 from director.manifest.build_cloud import build_cloud
-from director.manifest.check import check_clouds, check_cpis, check_manifest, check_networks, check_runtimes
+from director.manifest.check import (
+    check_clouds,
+    check_cpis,
+    check_manifest,
+    check_networks,
+    check_resurrections,
+    check_runtimes,
+)
 from director.manifest.cpi_config import build_cpis
 from director.manifest.cross import check_references, resolve_versions
 from director.manifest.document import Document
@@ -19,12 +26,14 @@ from director.manifest.network_config import build_networks
 from director.manifest.place_addons import apply_runtime, place_addons
 from director.manifest.read import read
 from director.manifest.report import errors_of, in_order, problem_of, warnings_of
+from director.manifest.resurrection import build_rules
 from director.model.cloud import CloudConfig
 from director.model.cpi import CpiEntry
 from director.model.deployment import Deployment
 from director.model.network_config import NetworkConfig
 from director.model.problem import Problem, Refused, Severity
 from director.model.release import Catalog
+from director.model.resurrection import ResurrectionRule
 
 _Made = TypeVar("_Made")
 
@@ -152,6 +161,26 @@ def check_network_text(
         problems += _in_file(found, file)
         # What others refer to may be gone with this version. Applying is refused then, uploading in turn is not.
         problems += (replace(p, severity=Severity.WARNING) for p in errors_of(found) if p not in problems)
+    return in_order(problems)
+
+
+def load_resurrection(text: str, file: str) -> tuple[ResurrectionRule, ...]:
+    """The rules of one resurrection config, in their order. Raises Refused with every problem of it."""
+    problems = check_resurrection_text(text, file)
+    if errors_of(problems):
+        raise Refused(problems)
+    return build_rules([read(text, file)])
+
+
+def check_resurrection_text(
+    text: str, file: str, strict: bool = False, *, others: Sequence[tuple[str, str]] = ()
+) -> tuple[Problem, ...]:
+    """Every problem of a resurrection config to be uploaded, warnings included; ``others`` make no difference."""
+    del others
+    problems: list[Problem] = []
+    mine = _read_all([(file, text)], problems)
+    if mine:
+        problems += (*mine[0].warnings, *check_resurrections(mine, strict))
     return in_order(problems)
 
 

@@ -26,7 +26,8 @@ CLOUD: Final = "cloud-config"
 RUNTIME: Final = "runtime-config"
 CPI: Final = "cpi-config"
 NETWORK: Final = "network-config"
-_NAMES: Final = (MANIFEST, CLOUD, RUNTIME, CPI, NETWORK, "addon", "fabric")
+RESURRECTION: Final = "resurrection-config"
+_NAMES: Final = (MANIFEST, CLOUD, RUNTIME, CPI, NETWORK, RESURRECTION, "addon", "fabric")
 
 _KINDS: Final[Mapping[str, str]] = {
     "object": "a map",
@@ -41,8 +42,8 @@ _KEYS_MAX: Final = 1000
 
 
 def schema_text(name: str) -> str:
-    """The JSON text of a schema this room checks with: manifest-v2, cloud-, runtime-, cpi- or network-config, addon,
-    or fabric.
+    """The JSON text of a schema this room checks with: manifest-v2, cloud-, runtime-, cpi-, network- or
+    resurrection-config, addon, or fabric.
     """
     return resources.files("director.manifest").joinpath("schemas", f"{name}.json").read_text(encoding="utf-8")
 

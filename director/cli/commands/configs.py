@@ -1,4 +1,4 @@
-"""Cloud, runtime, CPI and network configs."""
+"""Cloud, runtime, CPI, network and resurrection configs."""
 
 from pathlib import Path
 from typing import Any
@@ -145,3 +145,35 @@ def cloud_config(context: Context, /, name: str) -> None:
 def runtime_config(context: Context, /, name: str) -> None:
     """Shows the runtime config."""
     _show(context, "runtime", name)
+
+
+@click.command()
+@path_argument
+@name_option
+@strict_option
+@with_ops_and_vars
+@pass_context
+def update_resurrection_config(context: Context, /, path: Path, **options: Any) -> None:
+    """Sets a resurrection config: rules of which instance groups are repaired unasked, and which are not.
+
+    Shows what changes and asks, unless -n. It counts at once. Where several rules apply, all of them must be on.
+    """
+    _update(context, "resurrection", path, options)
+
+
+@click.command()
+@name_option
+@pass_context
+def resurrection_config(context: Context, /, name: str) -> None:
+    """Shows a resurrection config."""
+    _show(context, "resurrection", name)
+
+
+@click.command()
+@name_option
+@pass_context
+def delete_resurrection_config(context: Context, /, name: str) -> None:
+    """Deletes a resurrection config: its rules no longer count."""
+    context.confirm(f"Delete the resurrection config {name}?")
+    context.director.send("DELETE", "/configs", query={"type": "resurrection", "name": name})
+    say("The resurrection config is deleted.", to_stderr=context.as_json)

@@ -12,7 +12,16 @@ from director.manifest.faults import Fault
 from director.manifest.schema import schema_text
 
 PUBLISHED = Path(__file__).parents[3] / "schemas"
-NAMES = ("manifest-v2", "cloud-config", "runtime-config", "cpi-config", "network-config", "addon", "fabric")
+NAMES = (
+    "manifest-v2",
+    "cloud-config",
+    "runtime-config",
+    "cpi-config",
+    "network-config",
+    "resurrection-config",
+    "addon",
+    "fabric",
+)
 FAULTS = [value for value in vars(faults).values() if isinstance(value, Fault)]
 
 
