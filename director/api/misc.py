@@ -3,12 +3,14 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from director.api.answer import json_answer, not_built
+from director.api.answer import json_answer, not_built, user_of
 from director.api.ask import deployment_of, json_of
 from director.api.services import services_of
-from director.ports.store import PutSetting
+from director.model.record import Event
+from director.ports.store import AddEvent, PutSetting
+from director.reconcile.resurrection import SETTING
 
-RESURRECTION = "resurrection"
+RESURRECTION = SETTING
 """The setting's name in the store; its value is ``{"paused": true|false}``."""
 
 
@@ -19,7 +21,15 @@ async def show_resurrection(request: Request) -> Response:
 
 async def change_resurrection(request: Request) -> Response:
     paused = (await json_of(request)).flag("resurrection_paused")
-    await services_of(request).store.commit(PutSetting(name=RESURRECTION, value={"paused": paused}))
+    services = services_of(request)
+    event = Event(
+        at=services.clock.now(),
+        user=user_of(request),
+        action="pause" if paused else "resume",
+        object_type="resurrection",
+        object_name="director",
+    )
+    await services.store.commit(PutSetting(name=RESURRECTION, value={"paused": paused}), AddEvent(event=event))
     return json_answer({})
 
 
@@ -32,11 +42,6 @@ async def empty_list_of_deployment(request: Request) -> Response:
     """The same, for a deployment that must exist: snapshots, certificates near their end."""
     await deployment_of(request)
     return json_answer([])
-
-
-async def cloud_check(request: Request) -> Response:
-    await deployment_of(request)
-    raise not_built("cloud-check (scans and problems)")
 
 
 async def snapshots(_: Request) -> Response:

@@ -168,7 +168,9 @@ class _Comparison:
                 owner = self._instances.get(seen.instance) if seen.instance else None
                 drift = self._saying(owner.deployment if owner else "", owner.label if owner else "", name, looked.cpi)
                 where = f" on {seen.place}" if seen.place else ""
-                fix = "Nobody here made it or knows it any more: delete it in the infrastructure if nothing uses it."
+                fix = (
+                    "Nobody here knows it any more: `director clean-up --all` takes it, an hour after first finding it."
+                )
                 yield drift(DriftKind.VM_UNRECORDED, "nothing", f"{seen.power.value}, cid {seen.cid}{where}", fix)
 
     def _unrecorded_disks(self) -> Iterator[Drift]:

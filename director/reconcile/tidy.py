@@ -1,5 +1,5 @@
 """Removes what nothing needs any more, and only that: orphaned disks, software no deployment uses (section 4.6),
-network objects no stack needs.
+network objects no stack needs, VMs nobody knows.
 """
 
 from dataclasses import dataclass, replace
@@ -11,6 +11,7 @@ from director.ports.store import DropDisk, DropRelease, DropStemcell, PutDisk
 from director.reconcile.driver import Job
 from director.reconcile.fabric_tidy import tidy_networks
 from director.reconcile.requests import CleanUp, DeleteDisk
+from director.reconcile.sweep import Swept, sweep_vms
 from director.reconcile.unused import KEPT, unused
 
 
@@ -40,9 +41,10 @@ class Tidy:
         for disk in disks:
             job.check()
             await self._delete(disk, job)
+        swept = await sweep_vms(self.world, job) if request.remove_all else Swept()
         networks = await tidy_networks(self.world, job, takes_unrecorded=request.remove_all)
         counts = f"{len(releases)} release(s), {len(stemcells)} stemcell(s), {len(disks)} orphaned disk(s)"
-        return f"Deleted {counts}{networks.words}"
+        return f"Deleted {counts}{networks.words}{swept.words}"
 
     async def _delete(self, disk: DiskRecord, job: Job) -> None:
         job.stages.event("Deleting orphaned disks", disk.name, "started")

@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import os
+import signal
 import tarfile
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -340,6 +342,28 @@ def test_an_ignored_instance_is_left_alone_and_that_is_said(bosh):
     assert [after[f"web/{n}"]["vm_cid"] == before[f"web/{n}"]["vm_cid"] for n in range(3)] == [False, True, False]
     bosh.value("ignore", deployment=NAME, target="web/1", enabled=False)
     assert rows(bosh)["web/1"]["ignore"] is False
+
+
+def test_cloud_check_finds_a_vm_that_died_and_recreates_it(bosh, director):
+    """The same for one with a disk. The director's own healing is switched off, for it would be there first."""
+    bosh.value("resurrection", enabled=False)
+    assert not bosh.value("scan", deployment=NAME)
+    before = rows(bosh)
+    for label, resolution in (("web/1", "reboot_vm"), ("store/0", "recreate_vm")):
+        vm = director.state / "vms" / before[label]["vm_cid"] / "vm.json"
+        os.kill(json.loads(vm.read_text())["process"]["pid"], signal.SIGKILL)
+        (problem,) = bosh.value("scan", deployment=NAME, timeout=120)
+        assert problem["Type"] == "unresponsive_agent"
+        assert before[label]["vm_cid"] in problem["Description"]
+        solved = bosh.ask("resolve", deployment=NAME, resolutions={str(problem["ID"]): resolution}, timeout=120)
+        assert solved.ok, f"{solved.error}\n{solved.output}"
+        assert rows(bosh)[label]["job_state"] == "running"
+        assert not bosh.value("scan", deployment=NAME)
+    after = rows(bosh)
+    assert after["web/1"]["vm_cid"] == before["web/1"]["vm_cid"]
+    assert after["store/0"]["disk_cids"] == before["store/0"]["disk_cids"]
+    assert after["store/0"]["vm_cid"] != before["store/0"]["vm_cid"]
+    bosh.value("resurrection", enabled=True)
 
 
 def test_logs_of_one_instance_and_of_a_group_are_one_archive(bosh, tmp_path):

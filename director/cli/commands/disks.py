@@ -48,14 +48,16 @@ def delete_disk(context: Context, /, cid: str) -> None:
 
 
 @click.command()
-@click.option("--all", "is_all", is_flag=True, help="Every unused version, orphaned disks, unrecorded network objects.")
+@click.option(
+    "--all", "is_all", is_flag=True, help="Every unused version, orphaned disks, what nothing is recorded of."
+)
 @click.option("--keep-orphaned-disks", is_flag=True, help="With --all, keep orphaned disks.")
 @pass_context
 def clean_up(context: Context, /, is_all: bool, keep_orphaned_disks: bool) -> None:
     """Deletes releases, stemcells and networks no deployment uses; with --all orphaned disks too.
 
-    With --all also network objects with this director's tag that nothing is recorded of, an hour after a clean-up first
-    found them.
+    With --all also VMs and network objects with this director's tag that nothing is recorded of, an hour after a
+    clean-up first found them.
     """
     from director.cli.follow import run  # noqa: PLC0415
 

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"strconv"
+
 	"github.com/cloudfoundry/bosh-cli/v7/director"
 )
 
@@ -159,4 +161,19 @@ func runErrand(d director.Deployment, c command) (any, error) {
 		slugs = append(slugs, slug)
 	}
 	return d.RunErrand(c.Name, c.KeepAlive, c.WhenChanged, slugs)
+}
+
+// resolve answers problems by id; null is the default resolution of each.
+func resolve(d director.Deployment, c command) (any, error) {
+	answers := []director.ProblemAnswer{}
+	for key, name := range c.Resolutions {
+		id, err := strconv.Atoi(key)
+		if err != nil {
+			return nil, err
+		}
+		answers = append(answers, director.ProblemAnswer{
+			ProblemID: id, Resolution: director.ProblemResolution{Name: name},
+		})
+	}
+	return nil, d.ResolveProblems(answers, c.Limits)
 }

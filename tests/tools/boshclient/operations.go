@@ -47,6 +47,9 @@ type command struct {
 	Vars        string   `json:"vars"`
 	AllKeys     bool     `json:"all_keys"`
 	AllVars     bool     `json:"all_vars"`
+
+	Resolutions map[string]*string `json:"resolutions"`
+	Limits      map[string]string  `json:"limits"`
 }
 
 type operation func(director.Director, command) (any, error)
@@ -117,6 +120,8 @@ func init() {
 		"recreate":              on(recreate),
 		"ignore":                on(ignore),
 		"logs":                  on(logs),
+		"scan":                  on(func(d director.Deployment, _ command) (any, error) { return d.ScanForProblems() }),
+		"resolve":               on(resolve),
 	}
 }
 

@@ -21,8 +21,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from director.model.names import DeploymentName, TaskId
+from director.model.problem_found import TITLES, OpenProblem, ProblemFound, ProblemType, Resolution
 from director.model.record import DiskState, Event, TaskState
 from director.reconcile.requests import (
+    ApplyResolutions,
     CleanUp,
     DeleteDeployment,
     DeleteDisk,
@@ -31,6 +33,7 @@ from director.reconcile.requests import (
     ListInstances,
     Overrides,
     RunErrand,
+    ScanProblems,
     UpdateRelease,
 )
 from director.reconcile.show import instance_row
@@ -350,6 +353,25 @@ async def test_it_cleans_up_and_deletes(client: Client, room: Room) -> None:
     assert room.driver.asked == [CleanUp(remove_all=True), DeleteDeployment(deployment="shop", force=True)]
     await client.value("resurrection", enabled=False)
     assert room.store.settings == {"resurrection": {"paused": True}}
+
+
+async def test_it_scans_and_resolves_with_a_name_or_the_default(client: Client, room: Room) -> None:
+    shop(room)
+    offered = (Resolution.IGNORE, Resolution.RECREATE_VM)
+    kept = {"instance": "i-0", "group": "web", "label": "web/0", "subject": "vm-0", "description": "VM missing."}
+    found = ProblemFound(type=ProblemType.MISSING_VM, **kept, resolutions=offered, data={"vm_cid": "cid"})
+    room.store.settings["problems:shop"] = {"last": 4, "open": [OpenProblem(id=4, found=found).to_tree()]}
+    (problem,) = await client.value("scan", deployment="shop")
+    assert (problem["ID"], problem["Type"], problem["instance_group"]) == (4, "missing_vm", "web")
+    assert [one["name"] for one in problem["Resolutions"]] == ["ignore", "recreate_vm"]
+    assert [one["plan"] for one in problem["Resolutions"]] == [TITLES[one] for one in offered]
+    await client.value("resolve", deployment="shop", resolutions={"4": "recreate_vm"}, limits={"web": "50%"})
+    await client.value("resolve", deployment="shop", resolutions={"4": None})
+    assert room.driver.asked == [
+        ScanProblems(deployment="shop"),
+        ApplyResolutions(deployment="shop", resolutions=((4, "recreate_vm"),), max_in_flight=(("web", "50%"),)),
+        ApplyResolutions(deployment="shop", resolutions=((4, None),)),
+    ]
 
 
 def test_it_interpolates_ops_and_variables_without_a_director(program: Path) -> None:

@@ -3,6 +3,7 @@
 from director.planning.drift import Drift, DriftKind
 from director.ports.infrastructure import Finding
 from director.reconcile.drift import DriftReport, Unseen
+from director.reconcile.requests import FixDrift
 from tests.unit.api.room import Room
 from tests.unit.api.samples import shop
 
@@ -26,7 +27,7 @@ async def test_drift_is_told_with_what_could_not_be_looked_at(room: Room) -> Non
         "drift": [
             {
                 "kind": "vm missing", "deployment": "shop", "instance": "web/0", "subject": "vm-1", "cpi": "",
-                "recorded": "created", "seen": "gone", "fix": "Deploy.",
+                "recorded": "created", "seen": "gone", "fix": "Deploy.", "way": "recreate", "does": "recreate its VM",
             }
         ],
         "unseen": [{"cpi": "far", "reason": "It is away."}],
@@ -47,6 +48,18 @@ async def test_drift_of_a_deployment_that_does_not_exist_is_404(room: Room) -> N
     answer = await room.ask("GET", "/drift?deployment=none")
     assert (answer.status_code, answer.json()["code"]) == (404, 70000)
     assert room.drift_of == []
+
+
+async def test_what_is_to_be_fixed_becomes_a_task_of_its_deployment(room: Room) -> None:
+    shop(room)
+    body = {"deployment": "shop", "differences": [{"kind": "vm missing", "subject": "vm-1"}]}
+    answer = await room.ask("PUT", "/drift", json=body)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/tasks/1")
+    assert room.driver.asked == [FixDrift(deployment="shop", differences=(("vm missing", "vm-1"),))]
+    answer = await room.ask("PUT", "/drift", json={**body, "deployment": "none"})
+    assert (answer.status_code, answer.json()["code"]) == (404, 70000)
+    answer = await room.ask("PUT", "/drift", json={"deployment": "shop", "differences": [{"kind": "vm missing"}]})
+    assert (answer.status_code, answer.json()["code"]) == (400, 40001)
 
 
 async def test_the_doctor_tells_what_is_well_and_how_to_mend_the_rest(room: Room) -> None:

@@ -13,7 +13,10 @@ LOST = {
     "recorded": "created",
     "seen": "gone",
     "fix": "Deploy it again.",
+    "way": "recreate",
+    "does": "recreate its VM",
 }
+STRAY = {**LOST, "kind": "vm unrecorded", "subject": "vm-9", "deployment": "", "way": "person", "does": "by hand"}
 INFO = {"name": "prod", "uuid": "u-1", "version": "0.1.0", "user": "admin", "cpi": "vcenter1"}
 WELL = {"subject": "record", "is_well": True, "detail": "It can be read and written.", "fix": ""}
 ILL = {"subject": "agents", "is_well": False, "detail": "0 of 2 connected.", "fix": "See `director drift`."}
@@ -93,3 +96,37 @@ def test_a_director_that_does_not_answer_is_the_first_finding(command, monkeypat
     assert ended.out.startswith("✗ director: ")
     assert "to fix it: " in ended.out
     assert "nothing else was looked at" in ended.err
+
+
+def test_fix_shows_what_it_would_do_and_repairs_only_what_was_confirmed(director, fake):
+    fake.on("GET /drift", answer(LOST, {**LOST, "subject": "vm-2", "deployment": "blog"}))
+    fake.begins("PUT /drift")
+    ended = director("drift", "--fix", stdin="n\n")
+    assert ended.code == 1
+    assert "recreate its VM" in ended.out
+    assert fake.said("PUT /drift") == []
+    ended = director("drift", "--fix", stdin="y\n")
+    assert ended.code == 0, ended.err
+    assert [json.loads(asked.body) for asked in fake.said("PUT /drift")] == [
+        {"deployment": "blog", "differences": [{"kind": "vm missing", "subject": "vm-2"}]},
+        {"deployment": "shop", "differences": [{"kind": "vm missing", "subject": "vm-1"}]},
+    ]
+
+
+def test_what_only_a_person_can_decide_is_told_and_not_done(director, fake):
+    fake.on("GET /drift", answer(STRAY))
+    ended = director("drift", "--fix", "-n")
+    assert ended.code == 1
+    assert "by hand" in ended.out
+    assert "Deploy it again." in ended.out
+    assert [asked.method for asked in fake.asked] == ["GET"]
+
+
+def test_fix_as_json_is_one_document(director, fake):
+    fake.on("GET /drift", answer(LOST, STRAY))
+    fake.begins("PUT /drift", result="1 difference(s) fixed")
+    ended = director("drift", "--fix", "-n", "--json")
+    document = json.loads(ended.out)
+    assert document["Lines"] == ["Task 1 done: 1 difference(s) fixed"]
+    assert [row["does"] for row in document["Tables"][0]["Rows"]] == ["recreate its VM", "by hand"]
+    assert ended.code == 1, "one is left for a person"
