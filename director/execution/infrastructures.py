@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 
+from director.execution.metered import metered
 from director.ports.failure import InfrastructureFailure
 from director.ports.infrastructure import Infrastructure
+from director.ports.meter import NO_METER, Meter
 
 DEFAULT = ""
 
@@ -11,8 +13,9 @@ DEFAULT = ""
 class Infrastructures:
     """What a CPI config adds or changes is put here while the director runs; ``of`` is asked anew for every call."""
 
-    def __init__(self, default: Infrastructure) -> None:
-        self._by_cpi: dict[str, Infrastructure] = {DEFAULT: default}
+    def __init__(self, default: Infrastructure, meter: Meter = NO_METER) -> None:
+        self._meter = meter
+        self._by_cpi: dict[str, Infrastructure] = {DEFAULT: metered(default, DEFAULT, meter)}
         self._former: dict[str, Infrastructure] = {}
 
     @property
@@ -32,5 +35,8 @@ class Infrastructures:
 
     def name(self, named: Mapping[str, Infrastructure], former: Mapping[str, Infrastructure]) -> None:
         """All that CPI configs name, in place of all they named before. ``former`` are names they had."""
-        self._by_cpi = {DEFAULT: self._by_cpi[DEFAULT], **named}
-        self._former = dict(former)
+        self._by_cpi = {DEFAULT: self._by_cpi[DEFAULT], **self._metered(named)}
+        self._former = self._metered(former)
+
+    def _metered(self, named: Mapping[str, Infrastructure]) -> dict[str, Infrastructure]:
+        return {cpi: metered(one, cpi, self._meter) for cpi, one in named.items()}
