@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from director.adapters.memory.tasklog import MemoryTaskLog
 from director.adapters.tasklog import FileTaskLog
 
-LOGS = {"files": FileTaskLog}
+LOGS = {"files": FileTaskLog, "memory": lambda _folder: MemoryTaskLog()}
 
 
 @pytest.fixture(params=sorted(LOGS))
@@ -47,7 +48,8 @@ def test_text_that_is_no_unicode_is_written_with_marks(log):
     assert log.read(1, "debug") == b"a?b"
 
 
-def test_a_log_is_read_on_after_a_restart(log, tmp_path):
+def test_a_log_is_read_on_after_a_restart(tmp_path):
+    log = FileTaskLog(tmp_path / "tasks")
     log.append(1, "event", "before\n")
     log.close(1)
     again = FileTaskLog(tmp_path / "tasks")
@@ -70,10 +72,12 @@ def test_a_kind_that_is_none_reaches_no_file(log):
             ask()
 
 
-def test_nobody_else_may_read_a_log(log, tmp_path):
+def test_nobody_else_may_read_a_log(tmp_path):
+    log = FileTaskLog(tmp_path / "tasks")
     log.append(1, "debug", "x")
     assert stat.S_IMODE((tmp_path / "tasks" / "1" / "debug").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "tasks" / "1").stat().st_mode) == 0o700
+    log.close(1)
 
 
 def test_only_so_many_files_are_open_and_all_are_written(tmp_path):

@@ -1,7 +1,7 @@
 """``MemoryStore``: the Store port in dicts, with the same promises but durability. For tests and simulations."""
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from director.adapters.memory.stacks import write_stack
@@ -35,6 +35,7 @@ from director.ports.store import (
     DropDisk,
     DropInstance,
     DropRelease,
+    DropSetting,
     DropStack,
     DropStemcell,
     DropVariables,
@@ -65,7 +66,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Tables:
-    """Everything by its key. A commit works on a copy and puts it in place of the old one when all went well."""
+    """Everything by its key, never changed: a commit makes new tables of those it touches (``_Draft``)."""
 
     deployments: dict[DeploymentName, DeploymentRecord] = field(default_factory=dict)
     instances: dict[InstanceId, InstanceRecord] = field(default_factory=dict)
@@ -86,8 +87,21 @@ class _Tables:
     variables: dict[tuple[DeploymentName, str], SealedVariable] = field(default_factory=dict)
     settings: dict[str, Tree] = field(default_factory=dict)
 
-    def copy(self) -> "_Tables":
-        return _Tables(**{each.name: dict(getattr(self, each.name)) for each in fields(self)})
+
+class _Draft:
+    """Tables while a commit changes them: each is copied when it is first touched, all others are shared."""
+
+    def __init__(self, tables: _Tables) -> None:
+        self._tables = tables
+        self._touched: dict[str, dict[Any, Any]] = {}
+
+    def __getattr__(self, table: str) -> dict[Any, Any]:
+        if table not in self._touched:
+            self._touched[table] = dict(getattr(self._tables, table))
+        return self._touched[table]
+
+    def done(self) -> _Tables:
+        return replace(self._tables, **self._touched)
 
 
 class MemoryStore:
@@ -104,24 +118,24 @@ class MemoryStore:
         return self._now
 
     async def commit(self, *changes: Change) -> None:
-        tables = self._tables.copy()
+        draft = _Draft(self._tables)
         for change in changes:
-            _change(tables, change)
+            _change(draft, change)
+        tables = draft.done()
         if any(isinstance(change, PutInstance) for change in changes):
             _check_addresses(tables.instances.values(), {c.record.id for c in changes if isinstance(c, PutInstance)})
         self._now = tables
 
     async def add_task(self, task: Task) -> Task:
-        tables = self._tables.copy()
+        tables = self._tables
         numbered = replace(task, id=TaskId(max(tables.tasks, default=0) + 1))
-        tables.tasks[numbered.id] = numbered
-        self._now = tables
+        self._now = replace(tables, tasks={**tables.tasks, numbered.id: numbered})
         return numbered
 
     async def add_config(
         self, type: str, name: str, content: str, at: float, *, expected_latest_id: int | None = None
     ) -> Config:
-        tables = self._tables.copy()
+        tables = self._tables
         latest = next(iter(await self.configs(type, name)), None)
         latest_id = latest.id if latest else 0
         if expected_latest_id is not None and expected_latest_id != latest_id:
@@ -129,8 +143,7 @@ class MemoryStore:
         if latest is not None and latest.content == content:
             return latest
         added = Config(id=len(tables.configs) + 1, type=type, name=name, content=content, created_at=at)
-        tables.configs[added.id] = added
-        self._now = tables
+        self._now = replace(tables, configs={**tables.configs, added.id: added})
         return added
 
     async def deployments(self) -> tuple[DeploymentRecord, ...]:
@@ -234,7 +247,7 @@ class MemoryStore:
         self._is_closed = True
 
 
-def _change(tables: _Tables, change: Change) -> None:
+def _change(tables: _Draft, change: Change) -> None:
     """Raises Conflict for what must not happen; the tables are then to be thrown away."""
     if (put := _PUTS.get(type(change))) is not None:
         put(tables, change)
@@ -258,7 +271,7 @@ def _change(tables: _Tables, change: Change) -> None:
             raise AssertionError(f"nothing writes {type(change).__name__}")
 
 
-def _put_deployment(tables: _Tables, change: PutDeployment) -> None:
+def _put_deployment(tables: _Draft, change: PutDeployment) -> None:
     found = tables.deployments.get(change.record.name)
     stored = -1 if found is None else found.serial
     if change.expected_serial is not None and stored != change.expected_serial:
@@ -266,7 +279,7 @@ def _put_deployment(tables: _Tables, change: PutDeployment) -> None:
     tables.deployments[change.record.name] = change.record
 
 
-def _drop_deployment(tables: _Tables, name: DeploymentName) -> None:
+def _drop_deployment(tables: _Draft, name: DeploymentName) -> None:
     held = sorted(d.name for d in tables.disks.values() if d.deployment == name and d.instance is not None)
     if held:
         raise Conflict(f'Deployment "{name}" still has disks of its instances: {", ".join(held)}. Orphan them first.')
@@ -286,7 +299,7 @@ def _drop_deployment(tables: _Tables, name: DeploymentName) -> None:
         write_stack(tables.stacks, tables.claims, LeaveStack(name=stack, user=name))
 
 
-def _hide_configs(tables: _Tables, change: DropConfig) -> None:
+def _hide_configs(tables: _Draft, change: DropConfig) -> None:
     for config in tables.configs.values():
         is_named = change.id is None and (config.type, config.name) == (change.type, change.name)
         if config.id == change.id or is_named:
@@ -323,16 +336,16 @@ def _sorted(table: Mapping[Any, T]) -> tuple[T, ...]:
     return tuple(table[key] for key in sorted(table))
 
 
-def _put_release(tables: _Tables, change: PutRelease) -> None:
+def _put_release(tables: _Draft, change: PutRelease) -> None:
     tables.releases[change.release.name, change.release.version] = change.release
 
 
-def _put_stemcell(tables: _Tables, change: PutStemcell) -> None:
+def _put_stemcell(tables: _Draft, change: PutStemcell) -> None:
     stemcell = change.stemcell
     tables.stemcells[stemcell.name, stemcell.version, stemcell.cpi] = stemcell
 
 
-_PUTS: Mapping[type, Callable[[_Tables, Any], object]] = {
+_PUTS: Mapping[type, Callable[[_Draft, Any], object]] = {
     PutInstance: lambda t, c: t.instances.update({c.record.id: c.record}),
     DropInstance: lambda t, c: t.instances.pop(c.id, None),
     PutVm: lambda t, c: t.vms.update({c.record.name: c.record}),
@@ -353,4 +366,5 @@ _PUTS: Mapping[type, Callable[[_Tables, Any], object]] = {
     DropAgent: lambda t, c: t.agents.pop(c.id, None),
     PutVariable: lambda t, c: t.variables.update({(c.record.deployment, c.record.name): c.record}),
     PutSetting: lambda t, c: t.settings.update({c.name: c.value}),
+    DropSetting: lambda t, c: t.settings.pop(c.name, None),
 }
