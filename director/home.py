@@ -27,6 +27,7 @@ class Home:
         self.tasks = state_dir / "tasks"
         self.uploads = state_dir / "uploads"
         self.scratch = state_dir / "scratch"
+        self.sources = state_dir / "sources"
         self.secrets_key = state_dir / "secrets.key"
         self.client_secret_file = state_dir / "client_secret"
         self.ca_file = state_dir / "ca.pem"

@@ -17,7 +17,8 @@ from starlette.applications import Starlette
 
 from director.adapters.agents.reach import reach
 from director.adapters.archives import ArchiveReader
-from director.adapters.store import plan_to_tree
+from director.adapters.sources import FileSources
+from director.adapters.store import plan_from_tree, plan_to_tree
 from director.adapters.templates import TemplateRenderer
 from director.api.app import build_app
 from director.api.services import Credentials, Info, Services
@@ -26,11 +27,15 @@ from director.execution.infrastructures import DEFAULT
 from director.execution.world import World
 from director.home import Home, log_to_stdout, only_one
 from director.model.problem import Refused
-from director.parts import made_parts
+from director.outlets import count_health
+from director.parts import Parts, made_parts
+from director.planning.brake import Brakes
 from director.planning.explain import explain
+from director.planning.health import Senses
 from director.ports.failure import Failure
 from director.reconcile.apply_networks import OutlivingNetworks
 from director.reconcile.doctor import Doctor
+from director.reconcile.doubt import Doubt
 from director.reconcile.drift import look_for_drift
 from director.reconcile.driver import Driver
 from director.reconcile.fabric_view import show_networks
@@ -38,11 +43,15 @@ from director.reconcile.handlers import Deployments, handlers
 from director.reconcile.prepare import Preparer
 from director.reconcile.seed import seed
 from director.reconcile.software import Software
+from director.reconcile.steady import Steady
 from director.reconcile.tidy import Tidy
 from director.reconcile.visit import Visit
+from director.reconcile.watch import Rules, Watch
 from director.settings import Settings
+from director.version import VERSION
 
-VERSION = "0.1.0"
+HEARTBEATS_MISSED: Final = 3
+"""An agent that has missed so many is silent."""
 
 log = structlog.get_logger()
 
@@ -65,54 +74,102 @@ async def serve(settings: Settings) -> None:
             director_started=world.clock.monotonic(),
             calls_in_flight=settings.calls_in_flight,
             agent_wait_s=settings.agent_wait_s,
+            silent_s=HEARTBEATS_MISSED * settings.heartbeat_s,
         )
-        table = handlers(
-            Deployments(preparer=preparer, world=world, encode=plan_to_tree),
-            Software(world=world, archives=ArchiveReader(blobs, home.scratch), scratch=home.scratch),
-            Visit(world=world, blobs=blobs, scratch=home.scratch),
-            Tidy(world=world),
-            OutlivingNetworks(world=world, encode=plan_to_tree),
+        driver = _driver(settings, home, parts, preparer)
+        watch = Watch(world, driver, Doubt(world.clock), _rules(settings))
+        steady = Steady(
+            world=world,
+            tasks=driver,
+            sources=FileSources(home.sources),
+            drift=partial(look_for_drift, world, refresh=parts.cpis.refresh),
+            health=watch.report,
         )
-        driver = Driver(world, table, preparer, tasks_at_once=settings.tasks_at_once, prelude=parts.cpis.refresh)
         services = Services(
             store=world.store,
+            steady=steady,
             driver=driver,
             agents=world.agents,
             blobs=blobs,
             tasklog=world.tasklog,
             secrets=world.secrets,
             info=Info(name=settings.name, uuid=parts.uuid, version=VERSION, cpi=own.name),
-            credentials=Credentials(client=settings.client, secret=home.client_secret()),
+            credentials=Credentials(
+                client=settings.client, secret=home.client_secret(), metrics_token=parts.outlets.metrics_token
+            ),
+            metrics=parts.outlets.meter.exposition,
+            recent_alerts=parts.outlets.bell.recent,
             uploads_dir=home.uploads,
             clock=world.clock,
             encode_plan=plan_to_tree,
             explain_plan=explain,
             bundle_file=lambda: parts.bundle.file,
             check_cpis=parts.cpis.check,
+            health=watch.report,
             drift=partial(look_for_drift, world, refresh=parts.cpis.refresh),
             networks=partial(show_networks, world, refresh=parts.cpis.refresh),
             examine=Doctor(world=world, targets=parts.gateway.targets, reach=reach, refresh=parts.cpis.refresh).examine,
             upload_size_max=settings.upload_size_max,
         )
-        await _run(settings, home, driver, build_app(services), world)
+        count_health(world.meter, services.health)
+        loops = {"pulse": driver.run, "watch": watch.run, "steady": steady.run}
+        await _run(settings, home, build_app(services), world, loops)
 
 
-async def _run(settings: Settings, home: Home, driver: Driver, app: Starlette, world: World) -> None:
-    """API and pulse side by side until a signal; then the API first, so that nobody is answered by half a director."""
+def _driver(settings: Settings, home: Home, parts: Parts, preparer: Preparer) -> Driver:
+    """The task queue, with a handler for every kind of task."""
+    world, blobs = parts.world, parts.blobs
+    table = handlers(
+        Deployments(preparer=preparer, world=world, encode=plan_to_tree, decode=plan_from_tree),
+        Software(world=world, archives=ArchiveReader(blobs, home.scratch), scratch=home.scratch),
+        Visit(world=world, blobs=blobs, scratch=home.scratch),
+        Tidy(world=world),
+        OutlivingNetworks(world=world, encode=plan_to_tree),
+    )
+    return Driver(
+        world,
+        table,
+        preparer,
+        tasks_at_once=settings.tasks_at_once,
+        prelude=parts.cpis.refresh,
+        resumes=settings.resume_tasks,
+    )
+
+
+Loop = Callable[[], Coroutine[None, None, None]]
+
+
+async def _run(settings: Settings, home: Home, app: Starlette, world: World, loops: Mapping[str, Loop]) -> None:
+    """API and loops side by side until a signal; then the API first, so that nobody is answered by half a director."""
     server = _server(settings, home, app)
     stop = asyncio.Event()
     for sign in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(sign, stop.set)
     async with asyncio.TaskGroup() as group:
-        pulse = group.create_task(driver.run(), name="pulse")
+        running = {group.create_task(loop(), name=name) for name, loop in loops.items()}
         serving = group.create_task(_serve_http(server), name="api")
         group.create_task(_announce(server, settings, home, world), name="announce")
         ended = group.create_task(stop.wait(), name="signals")
-        await asyncio.wait({pulse, serving, ended}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({*running, serving, ended}, return_when=asyncio.FIRST_COMPLETED)
         ended.cancel()
         server.should_exit = True
         await asyncio.wait({serving})
-        pulse.cancel()
+        for loop in running:
+            loop.cancel()
+
+
+def _rules(settings: Settings) -> Rules:
+    return Rules(
+        is_on=settings.heal,
+        senses=Senses(silent_s=HEARTBEATS_MISSED * settings.heartbeat_s),
+        brakes=Brakes(
+            count=settings.meltdown_count,
+            fraction=settings.meltdown_fraction,
+            window_s=settings.meltdown_window_s,
+            repairs_max=settings.repairs_at_once,
+        ),
+        patience_s=settings.patience_s,
+    )
 
 
 async def _serve_http(server: uvicorn.Server) -> None:

@@ -18,9 +18,11 @@ from director.execution.fabrics import Fabrics
 from director.execution.infrastructures import Infrastructures
 from director.execution.world import World
 from director.home import Home
+from director.outlets import Outlets, made_meter, made_outlets
 from director.reconcile.cpis import Cpis
 from director.reconcile.seed import director_uuid
 from director.settings import Settings
+from director.version import VERSION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +35,7 @@ class Parts:
     cpis: Cpis
     bundle: AgentBundle
     uuid: str
+    outlets: Outlets
 
 
 @asynccontextmanager
@@ -40,13 +43,17 @@ async def made_parts(settings: Settings, home: Home) -> AsyncIterator[Parts]:
     """Every adapter, opened, and closed again in the other order."""
     clock = SystemClock()
     async with AsyncExitStack() as stack:
-        store = await SqlStore.open(home.database)
+        meter = made_meter(VERSION)
+        store = await SqlStore.open(home.database, meter=meter)
         stack.push_async_callback(store.close)
         blobs = DirectoryBlobs(home.blobs)
         tasklog = FileTaskLog(home.tasks)
         authority = home.authority(clock)
         bundle = _bundle(settings, authority)
         builder = Builder(settings=settings, director_uuid=await director_uuid(store), tasklog=tasklog, bundle=bundle)
+        outlets = await stack.enter_async_context(
+            made_outlets(settings, clock, meter, uuid=builder.director_uuid, version=VERSION)
+        )
         infrastructure = builder.own()
         stack.push_async_callback(infrastructure.close)
         fabric = builder.own_fabric()
@@ -58,26 +65,38 @@ async def made_parts(settings: Settings, home: Home) -> AsyncIterator[Parts]:
             clock=clock,
             authority=authority,
             options=_gateway_options(settings),
+            meter=meter,
         )
         world = World(
             store=store,
-            infrastructures=Infrastructures(infrastructure),
+            infrastructures=Infrastructures(infrastructure, meter),
             agents=gateway,
             secrets=SecretKeeper(store, home.secrets_key, clock),
             tasklog=tasklog,
             clock=clock,
             fabrics=Fabrics(fabric),
+            alerts=outlets.bell,
+            meter=meter,
+            tracer=outlets.tracer,
         )
         cpis = Cpis(world, builder.of, builder.fabric_of)
         stack.push_async_callback(cpis.close)
-        yield Parts(world=world, gateway=gateway, blobs=blobs, cpis=cpis, bundle=bundle, uuid=builder.director_uuid)
+        yield Parts(
+            world=world,
+            gateway=gateway,
+            blobs=blobs,
+            cpis=cpis,
+            bundle=bundle,
+            uuid=builder.director_uuid,
+            outlets=outlets,
+        )
 
 
 def _gateway_options(settings: Settings) -> GatewayOptions:
-    host, sockets = settings.agents_host, settings.sockets_dir
+    host, sockets = settings.agents_host, settings.sockets_dir if settings.agent_sockets else None
     return GatewayOptions(
-        enrol=Listen(host=host, port=settings.enrol_port, socket=sockets / "enrol.sock"),
-        agents=Listen(host=host, port=settings.agents_port, socket=sockets / "agents.sock"),
+        enrol=Listen(host=host, port=settings.enrol_port, socket=sockets and sockets / "enrol.sock"),
+        agents=Listen(host=host, port=settings.agents_port, socket=sockets and sockets / "agents.sock"),
         hosts=settings.hosts,
         heartbeat_s=settings.heartbeat_s,
     )

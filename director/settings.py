@@ -5,10 +5,12 @@ import os
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
+
+from director.alert_settings import AlertSettings
 
 
-class Settings(BaseSettings):
+class Settings(AlertSettings):
     """``state_dir`` holds all that must survive. docs/settings.md explains each.
 
     Ports of 0 are chosen by the system; ``state_dir/director.json`` tells the real ones.
@@ -24,12 +26,20 @@ class Settings(BaseSettings):
     agents_host: str = "127.0.0.1"
     agents_port: int = Field(default=25581, ge=0, le=65535)
     enrol_port: int = Field(default=25580, ge=0, le=65535)
+    agent_sockets: bool = True
     advertised_hosts: str = ""
     client: str = "admin"
     tasks_at_once: int = Field(default=16, ge=1)
     calls_in_flight: int = Field(default=32, ge=1)
     heartbeat_s: int = Field(default=10, ge=1)
     agent_wait_s: float = Field(default=600.0, gt=0)
+    resume_tasks: bool = True
+    heal: bool = True
+    patience_s: float | None = Field(default=None, gt=0)
+    repairs_at_once: int = Field(default=32, ge=1)
+    meltdown_count: int = Field(default=5, ge=1)
+    meltdown_fraction: float = Field(default=0.2, gt=0, le=1)
+    meltdown_window_s: float = Field(default=600.0, gt=0)
     upload_size_max: int = Field(default=10_000 * 1024 * 1024, gt=0)
     ready_fd: int | None = None
 

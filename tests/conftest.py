@@ -18,3 +18,5 @@ def _loop_of_the_main_thread() -> Iterator[None]:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--accept", action="store_true", help="Rewrite the golden plans; review the diff.")
+    parser.addoption("--seeds", type=int, help="How many simulated worlds are lived; 1000 in CI, else 100.")
+    parser.addoption("--seed", type=int, help="Live one simulated world again, and print all of it.")

@@ -7,6 +7,7 @@ from starlette.requests import ClientDisconnect
 from starlette.routing import Route
 
 from director.api import (
+    alerts,
     answer,
     cleanup,
     configs,
@@ -16,18 +17,24 @@ from director.api import (
     drift,
     errands,
     events,
+    fence,
+    fleet,
+    health,
     info,
     instances,
     locks,
+    metrics,
     misc,
     networks,
     output,
+    problems,
     releases,
     resources,
     stemcells,
     tasks,
     typed_configs,
     variables,
+    watching,
 )
 from director.api.agent_bundle import bundle_route
 from director.api.guard import Guard
@@ -54,17 +61,22 @@ _DEPLOYMENTS = (
     Route(f"{_D}/jobs/{{group}}/{{instance}}/snapshots", misc.snapshots, methods=["POST"]),
     Route(f"{_D}{_GROUP}/actions/{{action}}", instances.act, methods=["POST"]),
     Route(f"{_D}{_GROUP}/ignore", instances.ignore, methods=["PUT"]),
+    Route(f"{_D}{_GROUP}/fence", fence.fence, methods=["PUT"]),
     Route(f"{_D}/errands", errands.list_errands, methods=["GET"]),
     Route(f"{_D}/errands/{{errand}}/runs", errands.run_errand, methods=["POST"]),
+    Route(f"{_D}/watch", watching.show_watch, methods=["GET"]),
+    Route(f"{_D}/watch", watching.put_watch, methods=["PUT"]),
+    Route(f"{_D}/watch", watching.delete_watch, methods=["DELETE"]),
     Route(f"{_D}/variables", variables.list_variables, methods=["GET"]),
     Route(f"{_D}/variables/{{name:path}}", variables.forget_variable, methods=["DELETE"]),
     Route(f"{_D}/certificate_expiry", misc.empty_list_of_deployment, methods=["GET"]),
     Route(f"{_D}/snapshots", misc.empty_list_of_deployment, methods=["GET"]),
     Route(f"{_D}/snapshots", misc.snapshots, methods=["POST", "DELETE"]),
     Route(f"{_D}/snapshots/{{cid}}", misc.snapshots, methods=["DELETE"]),
-    Route(f"{_D}/problems", misc.cloud_check, methods=["GET", "PUT"]),
-    Route(f"{_D}/scans", misc.cloud_check, methods=["POST"]),
-    Route(f"{_D}/scan_and_fix", misc.cloud_check, methods=["PUT"]),
+    Route(f"{_D}/problems", problems.list_problems, methods=["GET"]),
+    Route(f"{_D}/problems", problems.resolve, methods=["PUT"]),
+    Route(f"{_D}/scans", problems.scan, methods=["POST"]),
+    Route(f"{_D}/scan_and_fix", problems.scan_and_fix, methods=["PUT"]),
     Route(f"{_D}/ssh", misc.ssh, methods=["POST"]),
 )
 
@@ -85,7 +97,7 @@ _SOFTWARE = (
 _CONFIGS = (
     *(
         route
-        for kind in ("cloud", "runtime", "cpi", "network")
+        for kind in ("cloud", "runtime", "cpi", "network", "resurrection")
         for route in (
             Route(f"/{kind}_configs", typed_configs.list_typed, methods=["GET"]),
             Route(f"/{kind}_configs", typed_configs.update_typed, methods=["POST"]),
@@ -116,7 +128,13 @@ _DIRECTOR = (
     Route("/disks/{cid:path}/attachments", misc.attach_disk, methods=["PUT"]),
     Route("/disks/{cid:path}", disks.delete_disk, methods=["DELETE"]),
     Route("/drift", drift.show_drift, methods=["GET"]),
+    Route("/drift", drift.fix_drift, methods=["PUT"]),
+    Route("/metrics", metrics.show_metrics, methods=["GET"]),
+    Route("/alerts", alerts.list_alerts, methods=["GET"]),
+    Route("/fleet", fleet.show_fleet, methods=["GET"]),
     Route("/doctor", doctor.show_doctor, methods=["GET"]),
+    Route("/watch", watching.list_watches, methods=["GET"]),
+    Route("/health", health.show_health, methods=["GET"]),
     Route("/resources/{blob}", resources.show_resource, methods=["GET"]),
     Route("/cleanup", cleanup.clean_up, methods=["POST"]),
     Route("/cleanup/dryrun", cleanup.show_clean_up, methods=["GET"]),

@@ -19,6 +19,16 @@ OPEN_PATHS = frozenset(("/info", "/healthz", "/agent/bundle.tar.gz"))
 _CHALLENGE = {"WWW-Authenticate": 'Basic realm="BOSH Director"'}
 
 
+METRICS_PATH = "/metrics"
+
+
+def may_scrape(header: bytes, credentials: Credentials) -> bool:
+    """Whether ``header`` (of Authorization) holds the token that reads metrics."""
+    scheme, _, token = header.partition(b" ")
+    expected = credentials.metrics_token.encode()
+    return scheme.lower() == b"bearer" and bool(expected) and hmac.compare_digest(token.strip(), expected)
+
+
 def user_in(header: bytes, credentials: Credentials) -> str | None:
     """The client's name when ``header`` (of Authorization) holds its secret. Takes as long for a wrong one."""
     scheme, _, token = header.partition(b" ")
@@ -42,7 +52,10 @@ class Guard:
             await self.app(scope, receive, send)
             return
         headers = dict(scope["headers"])
-        user = user_in(headers.get(b"authorization", b""), self.credentials)
+        given = headers.get(b"authorization", b"")
+        user = user_in(given, self.credentials)
+        if user is None and scope["path"] == METRICS_PATH and may_scrape(given, self.credentials):
+            user = "metrics"
         if user is None and scope["path"] not in OPEN_PATHS:
             text = f"Not authorized: '{scope['path']}'\n"
             await PlainTextResponse(text, status_code=401, headers=_CHALLENGE)(scope, receive, send)

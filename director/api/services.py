@@ -7,6 +7,8 @@ from typing import TypeAlias
 
 from starlette.requests import Request
 
+from director.model.alert import Alert
+from director.model.health import HealthReport
 from director.model.names import DeploymentName
 from director.model.plan import Plan
 from director.model.problem import Problem
@@ -21,6 +23,7 @@ from director.ports.tasklog import TaskLog
 from director.reconcile.drift import DriftReport
 from director.reconcile.driver import Driver
 from director.reconcile.fabric_report import NetworksReport
+from director.reconcile.steady import Steady
 
 EncodePlan: TypeAlias = Callable[[Plan], Tree]
 ExplainPlan: TypeAlias = Callable[[Plan], str]
@@ -33,6 +36,11 @@ Examine: TypeAlias = Callable[[], Awaitable[Sequence[Finding]]]
 
 UPLOAD_SIZE_MAX = 10_000 * 1024 * 1024
 """Bytes of one upload; BOSH's own limit (section 6.1)."""
+
+
+def _no_metrics(accept: str) -> tuple[bytes, str]:
+    del accept
+    return b"", "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +57,8 @@ class Info:
 class Credentials:
     client: str
     secret: str = field(repr=False)
+    metrics_token: str = field(default="", repr=False)
+    """Lets its bearer read /metrics, and nothing else. Empty: nobody."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,7 +82,19 @@ class Services:
     examine: Examine
     bundle_file: Callable[[], Path | None]
     check_cpis: CheckCpis
+    health: Callable[[], HealthReport]
     upload_size_max: int = UPLOAD_SIZE_MAX
+    metrics: Callable[[str], tuple[bytes, str]] = _no_metrics
+    """The exposition and its content type, for who sends this Accept."""
+    recent_alerts: Callable[[], Sequence[Alert]] = tuple
+    """Newest first."""
+    steady: Steady | None = None
+    """Keeps deployments as wanted; told here of configs that were written."""
+
+    def poke(self) -> None:
+        """A config was written: what is made from it may have to change."""
+        if self.steady is not None:
+            self.steady.poke()
 
 
 def services_of(request: Request) -> Services:

@@ -13,11 +13,12 @@ ASKED_WRONG = frozenset((400, 404, 410, 413, 422))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """``location`` is the path a redirect leads to."""
+    """``location`` is the path a redirect leads to, ``tag`` what to send back to be spared the same answer."""
 
     status: int
     body: bytes
     location: str = ""
+    tag: str = ""
 
     def json(self) -> Any:
         """Raises CommandFailed when this is no JSON: whoever answered is no director."""

@@ -151,7 +151,12 @@ class Client:
         for pause_s in (*(self._pauses_s if method == "GET" and self._was_reached else ()), None):
             try:
                 response = self._open(method, where, body, headers)
-                answer = Answer(status=response.status, body=response.read(), location=_path_in(response))
+                answer = Answer(
+                    status=response.status,
+                    body=response.read(),
+                    location=_path_in(response),
+                    tag=response.getheader("ETag") or "",
+                )
             except _LOST as error:
                 self._connection.close()
                 if pause_s is None or isinstance(error, TimeoutError):

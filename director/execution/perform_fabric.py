@@ -25,8 +25,9 @@ before its first step. With A and B the deployments, these are the orders in whi
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Final, assert_never
+from typing import assert_never
 
+from director.execution.fence import vm_dropped
 from director.execution.intend import intending
 from director.execution.trail import event
 from director.execution.world import Run, World
@@ -43,6 +44,7 @@ from director.model.fabric import (
     StaticRoute,
 )
 from director.model.names import StackName, StepKey
+from director.model.outcome import KEPT
 from director.model.step import (
     AnnounceInstance,
     AttachPorts,
@@ -58,9 +60,6 @@ from director.ports.fabric import FabricFailure, StackChange, Stale, Taken
 from director.ports.failure import Conflict
 
 FabricStep = EnsureStack | RemoveStack | LeaveStack | AttachPorts | DetachPorts | AnnounceInstance | WithdrawInstance
-
-KEPT: Final = "kept"
-"""Key of a result's words for whoever watches the task: what stays, and why."""
 
 
 async def perform(step: FabricStep, key: StepKey, run: Run, world: World) -> Tree:
@@ -150,7 +149,7 @@ async def _detach(step: DetachPorts, key: StepKey, run: Run, world: World) -> Tr
     vm = run.vms.get(step.vm)
     async with intending("detach ports", step.vm, key, run, world, instance=run.label_of(step.instance)) as done:
         await world.fabrics.of(step.cpi).detach(step.vm, vm.cid if vm else None, step.groups)
-        done.changes.append(store.DropVm(name=step.vm))
+        done.changes += vm_dropped(step.vm)
     run.vms.pop(step.vm, None)
     return {}
 

@@ -1,6 +1,7 @@
 """What performing needs: the ports, and what one task knows besides its plan."""
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from director.execution.fabrics import Fabrics
@@ -12,15 +13,24 @@ from director.model.sighting import SeenAgent
 from director.model.tree import Node, Tree
 from director.model.wanted import Content, WantedInstance
 from director.ports.agents import Agents, PackageSource
+from director.ports.alerts import NO_ALERTS, Alerts
 from director.ports.clock import Clock
 from director.ports.failure import Failure
+from director.ports.meter import NO_METER, Meter
 from director.ports.secrets import Secrets
 from director.ports.store import Store
 from director.ports.tasklog import TaskLog
+from director.ports.tracer import NO_TRACER, Tracer
+
+
+def random_id() -> str:
+    return str(uuid.uuid4())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
+    """``new_id`` is the only chance there is in reconciling: the ids of plans, from which those of instances follow."""
+
     store: Store
     infrastructures: Infrastructures
     agents: Agents
@@ -28,6 +38,10 @@ class World:
     tasklog: TaskLog
     clock: Clock
     fabrics: Fabrics = field(default_factory=Fabrics)
+    alerts: Alerts = NO_ALERTS
+    meter: Meter = NO_METER
+    tracer: Tracer = NO_TRACER
+    new_id: Callable[[], str] = random_id
 
 
 @dataclass(slots=True, kw_only=True)

@@ -2,9 +2,13 @@
 
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from director.model.names import StepKey
 from director.model.tree import Tree
+
+KEPT: Final = "kept"
+"""Key of a step's result: words for whoever watches the task, of what stays and why."""
 
 
 class End(Enum):

@@ -217,6 +217,13 @@ class PutSetting:
     value: Tree
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DropSetting:
+    """Nothing happens when there is none of that name."""
+
+    name: str
+
+
 Change: TypeAlias = (
     PutDeployment
     | DropDeployment
@@ -248,6 +255,7 @@ Change: TypeAlias = (
     | DropVariables
     | DropConfig
     | PutSetting
+    | DropSetting
 )
 
 

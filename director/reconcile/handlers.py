@@ -7,17 +7,22 @@ from director.execution.world import World
 from director.model.names import InstanceId, StepKey
 from director.model.outcome import Outcome
 from director.model.wanted import Content
-from director.planning.errand import Runs, make_errand, runs_of
+from director.planning.errand import Runs, make_errand, planned_runs, runs_of
 from director.planning.explain import explain, summary
 from director.reconcile.apply_networks import OutlivingNetworks
+from director.reconcile.cloudcheck_apply import CloudCheck
 from director.reconcile.converge import again_when_outdated, converge
+from director.reconcile.drift_fix import DriftFixer
 from director.reconcile.driver import Handler, Job
-from director.reconcile.encode import Encode
+from director.reconcile.encode import Decode, Encode
 from director.reconcile.errand_memory import fingerprint_of, has_succeeded, remember
 from director.reconcile.placement import with_placements
 from director.reconcile.prepare import Prepared, Preparer
+from director.reconcile.refuse import refuse_beyond
+from director.reconcile.repairs import prepare_repair
 from director.reconcile.requests import (
     ApplyNetworks,
+    ApplyResolutions,
     CleanUp,
     DeleteDeployment,
     DeleteDisk,
@@ -25,11 +30,16 @@ from director.reconcile.requests import (
     DeleteStemcell,
     Deploy,
     FetchLogs,
+    FixDrift,
     ListInstances,
+    Repair,
     RunErrand,
+    ScanAndFix,
+    ScanProblems,
     UpdateRelease,
     UpdateStemcell,
 )
+from director.reconcile.resume import Resume
 from director.reconcile.software import Software
 from director.reconcile.tidy import Tidy
 from director.reconcile.visit import Visit
@@ -42,6 +52,11 @@ class Deployments:
     preparer: Preparer
     world: World
     encode: Encode
+    decode: Decode
+
+    @property
+    def _resume(self) -> Resume:
+        return Resume(preparer=self.preparer, world=self.world, decode=self.decode)
 
     async def deploy(self, request: Deploy, job: Job) -> str:
         if request.dry_run:
@@ -52,7 +67,8 @@ class Deployments:
         return f"/deployments/{request.deployment}"
 
     async def _deploy(self, request: Deploy, job: Job) -> None:
-        prepared = await self._prepare(request, job)
+        prepared = await self._resume.interrupted(request, job) or await self._prepare(request, job)
+        refuse_beyond(prepared.plan, request)
         job.check()
         await converge(prepared, job, self.world, self.encode)
         job.stages.say(summary(prepared.plan))
@@ -64,17 +80,41 @@ class Deployments:
         return prepared
 
     async def delete(self, request: DeleteDeployment, job: Job) -> str:
-        await again_when_outdated(lambda: self._delete(request, job), job, self.world.clock)
+        if not await self._resume.is_deleted(request, job):
+            await again_when_outdated(lambda: self._delete(request, job), job, self.world.clock)
         return f"/deployments/{request.deployment}"
 
     async def _delete(self, request: DeleteDeployment, job: Job) -> None:
-        prepared = await self.preparer.deletion(request)
+        prepared = await self._resume.interrupted(request, job) or await self.preparer.deletion(request)
         await converge(prepared, job, self.world, self.encode)
 
+    async def repair(self, request: Repair, job: Job) -> str:
+        await again_when_outdated(lambda: self._repair(request, job), job, self.world.clock)
+        return f"/deployments/{request.deployment}"
+
+    async def _repair(self, request: Repair, job: Job) -> None:
+        prepared = await self._resume.interrupted(request, job) or await self._prepare_repair(request, job)
+        job.check()
+        if prepared.plan.changes:
+            await converge(prepared, job, self.world, self.encode)
+        else:
+            for hold in prepared.plan.holds:
+                job.stages.warn(f"Held back: {hold.reason}")
+        job.stages.say(summary(prepared.plan))
+
+    async def _prepare_repair(self, request: Repair, job: Job) -> Prepared:
+        job.stages.event("Preparing repair", "Preparing repair", "started")
+        prepared = await prepare_repair(self.preparer, request)
+        job.stages.event("Preparing repair", "Preparing repair", "finished")
+        return prepared
+
     async def run_errand(self, request: RunErrand, job: Job) -> str:
-        job.stages.event("Preparing deployment", "Preparing deployment", "started")
-        prepared, ran = await self._errand(request)
-        job.stages.event("Preparing deployment", "Preparing deployment", "finished")
+        if interrupted := await self._resume.interrupted(request, job):
+            prepared, ran = interrupted, planned_runs(interrupted.plan, interrupted.wanted)
+        else:
+            job.stages.event("Preparing deployment", "Preparing deployment", "started")
+            prepared, ran = await self._errand(request)
+            job.stages.event("Preparing deployment", "Preparing deployment", "finished")
         if not ran:
             job.stages.warn(f"Errand {request.errand} was not run: nothing has changed since it last succeeded.")
             return ""
@@ -127,9 +167,12 @@ def handlers(
     deployments: Deployments, software: Software, visit: Visit, tidy: Tidy, networks: OutlivingNetworks
 ) -> Mapping[type, Handler]:
     """By request class; every class of Request is here, or the driver would fail its task."""
+    world, repair = deployments.world, deployments.repair
+    check = CloudCheck(world=world, encode=deployments.encode, repair=repair)
     table: dict[type, object] = {
         Deploy: deployments.deploy,
         DeleteDeployment: deployments.delete,
+        Repair: deployments.repair,
         RunErrand: deployments.run_errand,
         UpdateRelease: software.update_release,
         UpdateStemcell: software.update_stemcell,
@@ -140,5 +183,9 @@ def handlers(
         CleanUp: tidy.clean_up,
         DeleteDisk: tidy.delete_disk,
         ApplyNetworks: networks.apply,
+        ScanProblems: check.scan,
+        ApplyResolutions: check.apply,
+        ScanAndFix: check.scan_and_fix,
+        FixDrift: DriftFixer(world=world, repair=repair).fix,
     }
     return table  # type: ignore[return-value]  # each takes the request its key names

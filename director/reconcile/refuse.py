@@ -1,10 +1,16 @@
 """What a pass refuses to do, each with what the operator can do instead. Raises Refused; decides nothing else."""
 
+from collections.abc import Collection, Mapping
+
 from director.model.deployment import Deployment
+from director.model.names import VmName
 from director.model.plan import Plan
 from director.model.problem import Problem, Refused
 from director.model.record import Record
+from director.model.sighting import SeenVm
 from director.model.wanted import Wanted
+from director.planning.chain import generation_of
+from director.planning.steady import beyond
 from director.reconcile.requests import Deploy, Overrides
 
 
@@ -53,6 +59,46 @@ def refuse_silent(plan: Plan) -> None:
                 number=450002,
             )
             for hold in silent
+        )
+
+
+def refuse_beyond(plan: Plan, request: Deploy) -> None:
+    """Raises Refused for a plan that does more than a deploy nobody looked at may do."""
+    limits = beyond(plan, request.changes_max, allows_deletes=not request.keeps_all)
+    if limits:
+        raise Refused(
+            Problem(
+                code="deploy.beyond-limits",
+                summary="More would change than may",
+                detail=f'Of "{request.deployment}" {limit}.',
+                fix="look at the plan with `director watch -d NAME`, and deploy it by hand or widen the limits.",
+            )
+            for limit in limits
+        )
+
+
+def refuse_rolled_back(record: Record, seen: Mapping[VmName, SeenVm], known: Collection[str]) -> None:
+    """A VM that is newer than any that the record planned for its instance: the record is of an earlier day than the
+    world, and a plan made from it would take what runs for what is to go. ``known`` are VMs that are looked for.
+    """
+    newest = {one.id: max((one.generation, *(v.generation for v in record.vms_of(one.id)))) for one in record.instances}
+    recorded = {vm.name for vm in record.vms} | set(known)
+    newer = [
+        vm.name
+        for vm in seen.values()
+        if vm.name not in recorded and vm.instance in newest and generation_of(vm.name) > newest[vm.instance]
+    ]
+    if newer:
+        raise Refused(
+            [
+                Problem(
+                    code="deploy.record-rolled-back",
+                    summary="The record is older than the VMs",
+                    detail=f'"{record.deployment.name}" has VMs newer than any that this director knows of: '
+                    f"{', '.join(sorted(newer))}. Was its record restored from a backup? Nothing is changed.",
+                    fix="restore the newest record, or delete these VMs on the infrastructure if nobody needs them.",
+                )
+            ]
         )
 
 

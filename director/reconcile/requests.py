@@ -32,7 +32,11 @@ class Overrides:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deploy:
-    """``manifest`` None means the stored one. ``source`` is the file name that problems name."""
+    """``manifest`` None means the stored one. ``source`` is the file name that problems name.
+
+    A deploy that nobody looks at first keeps to limits: ``changes_max`` instances, and with ``keeps_all`` no instance,
+    disk or network object goes.
+    """
 
     task_type: ClassVar[str] = "update_deployment"
     deployment: str
@@ -41,6 +45,8 @@ class Deploy:
     config_ids: tuple[int, ...] | None = None
     dry_run: bool = False
     overrides: Overrides = Overrides()
+    changes_max: int | None = None
+    keeps_all: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,8 +149,60 @@ class ApplyNetworks:
     remove: bool = False
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """``remedies`` are instance ids and values of ``Remedy``, in pairs: nothing else of the deployment is touched.
+
+    ``by`` is ``watch`` when the director does it by itself, else the command that asked for it.
+    """
+
+    task_type: ClassVar[str] = "repair"
+    deployment: str
+    remedies: tuple[tuple[str, str], ...]
+    by: str = "watch"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanProblems:
+    """Cloud-check's look; what it finds is kept until the next one."""
+
+    task_type: ClassVar[str] = "cck_scan"
+    deployment: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ApplyResolutions:
+    """``resolutions`` are ids of problems and names of resolutions, None for the default one; ``max_in_flight`` are
+    groups and ``N`` or ``N%`` of their problems: so many of a group are repaired at once.
+    """
+
+    task_type: ClassVar[str] = "cck_apply"
+    deployment: str
+    resolutions: tuple[tuple[int, str | None], ...]
+    max_in_flight: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScanAndFix:
+    """``instances`` are ids; of them those without a VM that answers get another one."""
+
+    task_type: ClassVar[str] = "cck_scan_and_fix"
+    deployment: str
+    instances: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FixDrift:
+    """``differences`` are kinds of drift and their subjects, as they were shown to whoever confirmed them."""
+
+    task_type: ClassVar[str] = "fix_drift"
+    deployment: str
+    differences: tuple[tuple[str, str], ...]
+
+
 Request: TypeAlias = (
     Deploy
+    | Repair
     | DeleteDeployment
     | RunErrand
     | UpdateRelease
@@ -156,6 +214,10 @@ Request: TypeAlias = (
     | CleanUp
     | DeleteDisk
     | ApplyNetworks
+    | ScanProblems
+    | ApplyResolutions
+    | ScanAndFix
+    | FixDrift
 )
 
 _BY_TYPE = {kind.task_type: kind for kind in get_args(Request)}
@@ -176,4 +238,8 @@ def from_tree(task_type: str, tree: Tree) -> Request:
 
 
 def _with_tuples(tree: Tree) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in tree.items()}
+    return {key: _tuples(value) for key, value in tree.items()}
+
+
+def _tuples(value: Any) -> Any:
+    return tuple(_tuples(each) for each in value) if isinstance(value, list) else value

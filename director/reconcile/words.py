@@ -6,14 +6,19 @@ from director.model.tree import Tree
 from director.ports.store import AddEvent
 from director.reconcile.requests import (
     ApplyNetworks,
+    ApplyResolutions,
     CleanUp,
     DeleteDeployment,
     DeleteDisk,
     DeleteRelease,
     DeleteStemcell,
     Deploy,
+    FixDrift,
+    Repair,
     Request,
     RunErrand,
+    ScanAndFix,
+    ScanProblems,
     UpdateRelease,
     UpdateStemcell,
 )
@@ -21,7 +26,9 @@ from director.reconcile.requests import (
 
 def lock_of(request: Request) -> str:
     """What a task must have to itself; empty when it only reads or touches nothing others do."""
-    if isinstance(request, Deploy | DeleteDeployment | RunErrand):
+    if isinstance(request, Deploy | DeleteDeployment | RunErrand | Repair):
+        return f"deployment:{request.deployment}"
+    if isinstance(request, ScanProblems | ApplyResolutions | ScanAndFix | FixDrift):
         return f"deployment:{request.deployment}"
     if isinstance(request, UpdateRelease | UpdateStemcell | DeleteRelease | DeleteStemcell | CleanUp):
         return "software"
@@ -36,6 +43,8 @@ def description_of(request: Request) -> str:
         return "create deployment" if request.manifest is not None else "update deployment"
     if isinstance(request, DeleteDeployment):
         return f"delete deployment {request.deployment}"
+    if isinstance(request, Repair):
+        return f"repair deployment {request.deployment}"
     if isinstance(request, RunErrand):
         return f"run errand {request.errand} from deployment {request.deployment}"
     return {
@@ -44,6 +53,9 @@ def description_of(request: Request) -> str:
         "fetch_logs": "fetch logs",
         "vms": "retrieve vm-stats",
         "delete_artifacts": "clean up",
+        "cck_scan": "scan cloud",
+        "cck_apply": "apply resolutions",
+        "cck_scan_and_fix": "scan and fix",
     }.get(request.task_type, request.task_type.replace("_", " "))
 
 
@@ -76,6 +88,12 @@ def _subject(request: Request) -> tuple[str, str, str] | None:
             return ("create" if request.manifest is not None else "update"), "deployment", request.deployment
         case DeleteDeployment():
             return "delete", "deployment", request.deployment
+        case Repair():
+            return "repair", "deployment", request.deployment
+        case ApplyResolutions() | ScanAndFix():
+            return "cloud-check", "deployment", request.deployment
+        case FixDrift():
+            return "fix drift", "deployment", request.deployment
         case RunErrand():
             return "run", "errand", request.errand
         case UpdateRelease():

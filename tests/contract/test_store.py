@@ -21,6 +21,7 @@ from director.ports.store import (
     DropDisk,
     DropInstance,
     DropRelease,
+    DropSetting,
     DropStemcell,
     DropVariables,
     DropVm,
@@ -424,6 +425,8 @@ async def test_a_setting_is_a_tree(store):
     assert await store.setting("uuid") == {"value": "x", "more": [1, None, {"a": 0.5}]}
     await store.commit(PutSetting(name="uuid", value={}))
     assert await store.setting("uuid") == {}
+    await store.commit(DropSetting(name="uuid"), DropSetting(name="another"))
+    assert await store.setting("uuid") is None
 
 
 async def test_an_empty_commit_is_nothing(store):

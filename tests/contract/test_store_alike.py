@@ -21,6 +21,7 @@ from director.ports.store import (
     DropDeployment,
     DropDisk,
     DropInstance,
+    DropSetting,
     DropStack,
     DropVariables,
     DropVm,
@@ -32,6 +33,7 @@ from director.ports.store import (
     PutDisk,
     PutInstance,
     PutPlan,
+    PutSetting,
     PutStack,
     PutTask,
     PutVariable,
@@ -96,6 +98,8 @@ CHANGES = st.one_of(
     st.builds(AddEvent, event=_as("event", deployment=st.none() | DEPLOYMENTS, at=TIMES)),
     st.builds(PutVariable, record=SEALED),
     st.builds(DropVariables, deployment=DEPLOYMENTS, name=st.none() | NAMES),
+    st.builds(PutSetting, name=NAMES, value=few([{}, {"a": 1}])),
+    st.builds(DropSetting, name=NAMES),
     st.builds(DropConfig, type=st.just("cloud"), name=NAMES),
     st.builds(DropConfig, id=st.integers(1, 4)),
 )
@@ -137,6 +141,7 @@ async def _reads(store):
         "events": await store.events(EventQuery(deployment="a")),
         "variables": [await store.variables(name) for name in "ab"],
         "configs": [await store.configs("cloud", limit=limit) for limit in (1, 2)],
+        "settings": [await store.setting(name) for name in "xyz"],
         "config": [await store.config(number) for number in range(1, 5)],
     }
 

@@ -93,24 +93,44 @@ def leftovers(director):
     return found
 
 
-def cloud_config(folder):
-    """The sample's, but with networks of this test run's own: somebody may be running the demo beside it."""
+def cloud_config(folder, *, second=False):
+    """The sample's, but with networks of this test run's own: somebody may be running the demo beside it.
+
+    ``second``: of a second director beside the first.
+    """
     if not IS_ROOT:
-        return ["manifests/cloud-config.yml", "-o", "manifests/ops/unprivileged.yml"]
-    own = folder / "cloud-config.yml"
-    text = (ROOT / "manifests/cloud-config.yml").read_text()
-    own.write_text(text.replace("10.244.", f"10.{100 + os.getpid() % 100}."))
-    return [own]
+        ops = "manifests/ops/unprivileged.yml"
+        return ["manifests/cloud-config.yml", "-o", _own(ROOT / ops, folder, "127.16.", "127.26.") if second else ops]
+    return [_own(ROOT / "manifests/cloud-config.yml", folder, "10.244.", f"{own_net(second=second)}.")]
+
+
+def own_net(*, second=False):
+    """The first two numbers of root's networks."""
+    return f"10.{100 + (os.getpid() + 50 * second) % 100}"
+
+
+def _own(file, folder, there, here):
+    own = folder / file.name
+    own.write_text(file.read_text().replace(there, here))
+    return own
 
 
 @pytest.fixture(scope="module")
 def director():
     """A started director with the sample's cloud config; everything of it is gone afterwards, and that is asserted."""
+    with one_director() as made:
+        yield made
+
+
+@contextlib.contextmanager
+def one_director(*, second=False, **settings):
+    """The same with settings of its own, named as in docs/settings.md without DIRECTOR_."""
     with tempfile.TemporaryDirectory(prefix="director-e2e-") as name:
         made = Director(Path(name))
+        made.env |= {f"DIRECTOR_{key}": str(value) for key, value in settings.items()}
         try:
             made.run("local", "start")
-            made.run("-n", "update-cloud-config", *cloud_config(made.folder))
+            made.run("-n", "update-cloud-config", *cloud_config(made.folder, second=second))
             yield made
         finally:
             made.run("-n", "local", "destroy")

@@ -40,16 +40,33 @@ def test_a_killed_agent_comes_back_and_its_jobs_have_not_noticed(deployed):
 
 
 @pytest.mark.parametrize("label", ["web/2", "store/0"])
-def test_a_killed_vm_is_reported_and_made_again_by_the_next_deploy(deployed, label):
+def test_a_killed_vm_comes_back_by_itself_with_its_data(deployed, label):
+    before = deployed.instances()
+    os.kill(_vm(deployed, label), signal.SIGKILL)
+    _until(lambda: _state(deployed, label) != "running")
+    _until(lambda: _state(deployed, label) == "running" and not deployed.rows("tasks"))
+    after = deployed.instances()
+    assert {row["ips"] for row in after.values()} == {row["ips"] for row in before.values()}
+    assert "written before the kill" in deployed.page()
+    assert "No changes" in deployed.deploy()
+    told = deployed.rows("-d", "guestbook", "events")
+    assert {"notice", "repair", "recover"} <= {row["action"] for row in told}
+
+
+@pytest.mark.parametrize("label", ["web/2", "store/0"])
+def test_with_resurrection_off_a_killed_vm_is_reported_and_made_again_by_the_next_deploy(deployed, label):
+    deployed.run("update-resurrection", "off")
     before = deployed.instances()
     os.kill(_vm(deployed, label), signal.SIGKILL)
     _until(lambda: _state(deployed, label) == "unresponsive agent")
+    _until(lambda: "resurrection is off" in deployed.run("health", expect=1))
     assert re.search(rf"\n  \S {label} +create: ", deployed.run("plan", "manifests/guestbook.yml"))
     assert "Instances: create 1\n" in deployed.deploy()
     after = deployed.instances()
     assert {row["process_state"] for row in after.values() if row["vm_cid"]} == {"running"}
     assert [one for one in after if after[one]["vm_cid"] != before[one]["vm_cid"]] == [label]
     assert "written before the kill" in deployed.page()
+    deployed.run("update-resurrection", "on")
 
 
 def test_a_killed_director_is_missed_by_nobody_and_started_by_the_next_deploy(deployed):

@@ -140,7 +140,7 @@ def _holds_lock(pid: int) -> bool:
     try:
         lock = (state_dir() / "lock").stat()
         handles = list(Path(f"/proc/{pid}/fd").iterdir())
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):  # gone, or killed and not collected yet, or somebody else's by now
         return False
     return any(_is_file(handle, lock) for handle in handles)
 
@@ -148,7 +148,7 @@ def _holds_lock(pid: int) -> bool:
 def _is_file(handle: Path, file: os.stat_result) -> bool:
     try:
         return os.path.samestat(handle.stat(), file)
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         return False
 
 

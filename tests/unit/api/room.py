@@ -10,6 +10,8 @@ import httpx
 
 from director.api.app import build_app
 from director.api.services import Credentials, Info, Services
+from director.model.alert import Alert
+from director.model.health import HealthReport
 from director.model.names import (
     AgentId,
     BlobId,
@@ -32,7 +34,16 @@ from director.model.release import Catalog
 from director.model.sighting import SeenAgent
 from director.ports.failure import BlobMissing, Conflict
 from director.ports.infrastructure import Finding
-from director.ports.store import AddEvent, Change, DropConfig, EventQuery, PutInstance, PutSetting, TaskQuery
+from director.ports.store import (
+    AddEvent,
+    Change,
+    DropConfig,
+    DropSetting,
+    EventQuery,
+    PutInstance,
+    PutSetting,
+    TaskQuery,
+)
 from director.reconcile.drift import DriftReport
 from director.reconcile.driver import description_of
 from director.reconcile.fabric_report import NetworksReport
@@ -77,6 +88,8 @@ class FakeStore:
                     self.records[change.record.deployment] = replace(record, instances=(*others, change.record))
                 case PutSetting():
                     self.settings[change.name] = change.value
+                case DropSetting():
+                    self.settings.pop(change.name, None)
                 case DropConfig():
                     self.all_configs = [c for c in self.all_configs if not _is_dropped(c, change)]
                 case _:
@@ -297,6 +310,9 @@ class Room:
     networks_of: list[tuple[DeploymentName | None, bool]] = field(default_factory=list)
     findings: Sequence[Finding] = ()
     cpi_problems: Sequence[Problem] = ()
+    metrics_token: str = ""
+    alerts: tuple[Alert, ...] = ()
+    health: HealthReport = field(default_factory=lambda: HealthReport(at=NOW, wall=NOW))
 
     def __post_init__(self) -> None:
         self.driver = FakeDriver(store=self.store, log=self.log)
@@ -309,7 +325,7 @@ class Room:
                 tasklog=self.log,
                 secrets=self.secrets,
                 info=Info(name="test", uuid="u-1", version="0.1.0 (00000000)", cpi="local"),
-                credentials=Credentials(client="admin", secret=SECRET),
+                credentials=Credentials(client="admin", secret=SECRET, metrics_token=self.metrics_token),
                 uploads_dir=self.uploads,
                 clock=self.clock,
                 encode_plan=lambda plan: {"id": plan.id},
@@ -319,6 +335,9 @@ class Room:
                 examine=self._examine,
                 bundle_file=lambda: None,
                 check_cpis=lambda text, file: self.cpi_problems,
+                health=lambda: self.health,
+                metrics=lambda accept: (f"said to {accept}".encode(), "text/plain"),
+                recent_alerts=lambda: self.alerts,
                 upload_size_max=self.upload_size_max,
             )
         )

@@ -144,3 +144,19 @@ async def test_a_cpi_config_whose_properties_no_infrastructure_takes_is_refused(
     assert answer.status_code == 400
     assert "host is missing" in answer.text
     assert not await room.store.configs("cpi")
+
+
+@pytest.mark.parametrize("route", ["/configs", "/resurrection_configs"])
+async def test_a_resurrection_config_is_checked_when_it_is_uploaded(room: Room, route: str) -> None:
+    async def send(content: str):
+        if route == "/configs":
+            body = {"type": "resurrection", "name": "default", "content": content}
+            return await room.ask("POST", f"{route}?source=r.yml", json=body)
+        return await room.ask("POST", f"{route}?source=r.yml", content=content)
+
+    answer = await send("rules:\n- enabled: true\n- enabled: perhaps\n")
+    assert answer.status_code == 400
+    assert [(p["file"], p["line"]) for p in answer.json()["problems"]] == [("r.yml", 3)]
+    assert not room.store.all_configs
+    assert (await send("rules: [{enabled: false, include: {deployments: [shop]}}]\n")).status_code == 201
+    assert [(e.action, e.object_type) for e in room.store.all_events] == [("create", "config/resurrection")]

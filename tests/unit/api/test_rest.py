@@ -125,6 +125,11 @@ async def test_the_resurrection_switch_is_remembered(room: Room) -> None:
     assert (await room.ask("PUT", "/resurrection", json={"resurrection_paused": True})).status_code == 200
     assert await room.get("/resurrection") == {"resurrection": False}
     assert room.store.settings == {"resurrection": {"paused": True}}
+    assert (await room.ask("PUT", "/resurrection", json={"resurrection_paused": False})).status_code == 200
+    assert [(e.action, e.object_type, e.user) for e in room.store.all_events] == [
+        ("pause", "resurrection", "admin"),
+        ("resume", "resurrection", "admin"),
+    ]
 
 
 @pytest.mark.parametrize("path", ["/orphaned_vms", "/networks?orphaned=true", "/director/certificate_expiry"])

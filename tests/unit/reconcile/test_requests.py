@@ -6,6 +6,7 @@ import pytest
 
 from director.reconcile.requests import (
     ApplyNetworks,
+    ApplyResolutions,
     CleanUp,
     DeleteDeployment,
     DeleteDisk,
@@ -13,9 +14,13 @@ from director.reconcile.requests import (
     DeleteStemcell,
     Deploy,
     FetchLogs,
+    FixDrift,
     ListInstances,
     Overrides,
+    Repair,
     RunErrand,
+    ScanAndFix,
+    ScanProblems,
     UpdateRelease,
     UpdateStemcell,
     from_tree,
@@ -42,6 +47,11 @@ REQUESTS = [
     ApplyNetworks(dry_run=True, remove=True),
     CleanUp(remove_all=True),
     DeleteDisk(cid="c"),
+    Repair(deployment="d", remedies=(("i-1", "reboot its VM"), ("i-2", "nothing")), by="ann"),
+    ScanProblems(deployment="d"),
+    ApplyResolutions(deployment="d", resolutions=((1, "ignore"), (2, None)), max_in_flight=(("a", "50%"),)),
+    ScanAndFix(deployment="d", instances=("i-1",)),
+    FixDrift(deployment="d", differences=(("vm off", "a-1"),)),
 ]
 
 
@@ -53,7 +63,8 @@ def test_reading_what_was_written_gives_the_same_request(request_):
 
 def test_what_changes_a_deployment_has_it_to_itself_and_what_reads_waits_for_nobody():
     locks = {type(r).__name__: lock_of(r) for r in REQUESTS}
-    assert locks["Deploy"] == locks["DeleteDeployment"] == locks["RunErrand"] == "deployment:d"
+    assert locks["Deploy"] == locks["DeleteDeployment"] == locks["RunErrand"] == locks["Repair"] == "deployment:d"
+    assert {locks[name] for name in ("ScanProblems", "ApplyResolutions", "ScanAndFix", "FixDrift")} == {"deployment:d"}
     assert locks["ListInstances"] == locks["FetchLogs"] == ""
 
 
