@@ -119,13 +119,14 @@ class Attempt:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What is to be done about one finding. With ``hold`` it is not done now, and why; ``not_before`` (monotonic) is
-    when a hold of time ends by itself.
+    when a hold of time ends by itself. ``rides``: it is of a task of many, and begins when one of them has ended.
     """
 
     finding: Finding
     remedy: Remedy
     hold: Hold | None = None
     not_before: float | None = None
+    rides: bool = False
 
     @property
     def is_due(self) -> bool:
@@ -134,12 +135,15 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repairing:
-    """A repair under way: what is being done, by which task, since when (monotonic)."""
+    """A repair under way: what is being done, by which task, since when (monotonic). Its task does ``at_once`` of its
+    repairs at a time; 0: all of them.
+    """
 
     finding: Finding
     remedy: Remedy
     task: TaskId
     since: float
+    at_once: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,15 +3,24 @@
 Meltdown (bosh-director.md 5.3, on by default): so many and so great a part lost within a window, per deployment, zone
 and whole director, holds every repair there; it ends when no more are lost, not by a person. Beside it so many repairs
 at a time, and never two instances with disks of one group: the others may be all that holds its data.
+
+Note: a deployment has one repair task at a time. Were that cut at what may begin now, all would wait for the slowest of
+them again and again. So what is proven gone rides along in the task, and begins when one of it has ended. What may come
+back by itself does not: it would be replaced without anybody having looked again.
 """
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 from director.model.health import Condition, Finding, Repairing, Verdict
-from director.model.names import DeploymentName, InstanceId
+from director.model.names import DeploymentName, InstanceId, TaskId
 from director.model.plan import Hold
+
+
+GONE: Final = frozenset({Condition.MISSING, Condition.OFF, Condition.NO_VM})
+"""Nothing of it runs, for sure."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,26 +60,56 @@ def braked(
     now: float,
 ) -> tuple[Verdict, ...]:
     """The same verdicts, those that must not begin now with a hold. Worst first: what serves nothing goes before what
-    serves badly, then by name.
+    serves badly; of what is left every deployment gets its share, so that all end together.
     """
     melted = meltdowns(fleet, losses, brakes, now)
-    under_way = len(repairing)
+    free = brakes.repairs_max - _at_once(repairing)
+    begun: set[DeploymentName] = set()
     busy = {_quorum(one.finding) for one in repairing if one.finding.instance in fleet.with_disks}
-    held: dict[InstanceId, Verdict] = {}
-    for verdict in sorted((v for v in verdicts if v.is_due), key=_urgency):
+    changed: dict[InstanceId, Verdict] = {}
+    for verdict in _in_turn(verdict for verdict in verdicts if verdict.is_due):
         finding = verdict.finding
         hold, until = _meltdown_hold(finding, melted)
         if hold is None and finding.instance in fleet.with_disks and _quorum(finding) in busy:
             hold = _hold(finding, "hold.quorum", f"another instance of {finding.group} with a disk is being repaired")
-        if hold is None and under_way >= brakes.repairs_max:
+        rides = free <= 0 and finding.deployment in begun and finding.condition in GONE
+        if hold is None and free <= 0 and not rides:
             hold = _hold(finding, "hold.busy", f"{brakes.repairs_max} repairs are under way already")
         if hold is not None:
-            held[finding.instance] = replace(verdict, hold=hold, not_before=until)
+            changed[finding.instance] = replace(verdict, hold=hold, not_before=until)
             continue
-        under_way += 1
+        if rides:
+            changed[finding.instance] = replace(verdict, rides=True)
+        else:
+            free -= 1
+        begun.add(finding.deployment)
         if finding.instance in fleet.with_disks:
             busy.add(_quorum(finding))
-    return tuple(held.get(verdict.finding.instance, verdict) for verdict in verdicts)
+    return tuple(changed.get(verdict.finding.instance, verdict) for verdict in verdicts)
+
+
+def _at_once(repairing: Sequence[Repairing]) -> int:
+    """How many of the repairs under way can be going on at the same moment."""
+    sizes = Counter(one.task for one in repairing)
+    return sum(min(size, limits) for size, limits in ((sizes[t], n or sizes[t]) for t, n in _limits(repairing)))
+
+
+def _limits(repairing: Sequence[Repairing]) -> Iterable[tuple[TaskId, int]]:
+    return {one.task: one.at_once for one in repairing}.items()
+
+
+def _in_turn(due: Iterable[Verdict]) -> list[Verdict]:
+    """However many of them are taken from the front, each deployment has a share of those by its part of all."""
+    lines: dict[tuple[bool, DeploymentName], list[Verdict]] = defaultdict(list)
+    for verdict in sorted(due, key=_urgency):
+        lines[_serves(verdict), verdict.finding.deployment].append(verdict)
+    places = [
+        (serves, place / len(line), number, place)
+        for number, ((serves, _), line) in enumerate(lines.items())
+        for place in range(len(line))
+    ]
+    ordered = list(lines.values())
+    return [ordered[number][place] for _, _, number, place in sorted(places)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,8 +180,12 @@ def _quorum(finding: Finding) -> tuple[str, str]:
 
 def _urgency(verdict: Verdict) -> tuple[bool, str, str, str]:
     finding = verdict.finding
-    serves = not (finding.condition.is_loss or finding.condition is Condition.NO_VM)
-    return serves, str(finding.deployment), finding.group, finding.label
+    return _serves(verdict), str(finding.deployment), finding.group, finding.label
+
+
+def _serves(verdict: Verdict) -> bool:
+    condition = verdict.finding.condition
+    return not (condition.is_loss or condition is Condition.NO_VM)
 
 
 def _hold(finding: Finding, code: str, words: str) -> Hold:

@@ -9,10 +9,11 @@ its disk to be let go of, but the VM goes whatever comes of that: its deletion i
 
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import Final
 
 from director.model.health import Remedy
 from director.model.names import AgentId, InstanceId
-from director.model.plan import Change, Hold, Move, Plan
+from director.model.plan import Change, Hold, Limit, Move, Plan
 from director.model.record import Applied, DiskState, InstanceRecord
 from director.model.step import AwaitAgent, ClearEnrolment, DeleteVm, RebootVm, RecordInstance, RunScript
 from director.model.wanted import Wanted, WantedGroup, WantedInstance
@@ -26,10 +27,17 @@ from director.planning.steps import Chain
 from director.planning.treat import RENEWING, Treatment, not_wanted, treat
 
 
-def make_repair(given: Inputs, remedies: Mapping[InstanceId, Remedy], *, is_watch: bool = True) -> Plan:
+REPAIRS: Final = "repairs"
+"""The limit of repairs at a time."""
+
+
+def make_repair(
+    given: Inputs, remedies: Mapping[InstanceId, Remedy], *, is_watch: bool = True, at_once: int = 0
+) -> Plan:
     """The plan of ``remedies``. What cannot or must not be done any more is a hold. ``is_watch``: no person asked.
 
-    ``given.wanted`` is the last deploy that finished, ``given.specs`` has at least the named instances of it.
+    ``given.wanted`` is the last deploy that finished, ``given.specs`` has at least the named instances of it. With
+    ``at_once`` so many of them are repaired at a time, however each ends.
     """
     named = {instance: remedy for instance, remedy in remedies.items() if remedy.is_action}
     groups = {i.id: (group, i) for group in given.wanted.groups for i in group.instances}
@@ -46,7 +54,7 @@ def make_repair(given: Inputs, remedies: Mapping[InstanceId, Remedy], *, is_watc
             holds.append(one)
         else:
             treated.append(one)
-    return _plan(given, treated, holds)
+    return _plan(given, treated, holds, at_once)
 
 
 def _place(instance: InstanceId, recorded: Mapping[InstanceId, InstanceRecord]) -> tuple[str, int, str]:
@@ -54,14 +62,15 @@ def _place(instance: InstanceId, recorded: Mapping[InstanceId, InstanceRecord]) 
     return (known.group, known.index, instance) if known else ("", 0, instance)
 
 
-def _plan(given: Inputs, treated: list[Treatment], holds: list[Hold]) -> Plan:
+def _plan(given: Inputs, treated: list[Treatment], holds: list[Hold], at_once: int) -> Plan:
     scope = replace(given.wanted, groups=_groups(given.wanted, [one.wanted for one in treated if one.spec is not None]))
     asked = replace(given.asked, forced={}, undrained=frozenset(one.wanted.id for one in treated))
     maker = Maker(replace(given, wanted=scope, asked=asked))
     maker.holds += holds
+    maker.limits += [Limit(name=REPAIRS, max=at_once)] if at_once else []
     builds = maker.builds()
     for one in treated:
-        _add(maker, one, builds)
+        _add(maker, one, builds, (REPAIRS,) if at_once else ())
     return maker.finished(builds.reserve)
 
 
@@ -70,13 +79,13 @@ def _groups(wanted: Wanted, kept: list[WantedInstance]) -> tuple[WantedGroup, ..
     return tuple(group for group in found if group.instances)
 
 
-def _add(maker: Maker, one: Treatment, builds: Builds) -> None:
+def _add(maker: Maker, one: Treatment, builds: Builds, limits: tuple[str, ...]) -> None:
     wanted, decision = one.wanted, one.decision
     maker.changes.append(
         Change(instance=wanted.id, label=wanted.label, move=decision.move, reasons=decision.reasons),
     )
     needs = builds.keys_for(wanted) if one.spec is not None else ()
-    chain = maker.chain(wanted.label, wanted.id, f"Repairing {wanted.group}", (), needs, verb="repair")
+    chain = maker.chain(wanted.label, wanted.id, f"Repairing {wanted.group}", limits, needs, verb="repair")
     record = chains.record_of(wanted, decision, maker.generation(decision, wanted))
     if one.is_recorded:
         chain.add("record", RecordInstance(record=record))

@@ -114,9 +114,10 @@ async def _look_at(part: Record, preparer: Preparer) -> Sighting | Infrastructur
 class _Maker:
     given: Inputs
     is_watch: bool
+    at_once: int
 
     def plan(self, remedies: Mapping[InstanceId, Remedy]) -> Plan:
-        return make_repair(self.given, remedies, is_watch=self.is_watch)
+        return make_repair(self.given, remedies, is_watch=self.is_watch, at_once=self.at_once)
 
 
 async def _placed(

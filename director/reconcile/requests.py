@@ -153,13 +153,15 @@ class ApplyNetworks:
 class Repair:
     """``remedies`` are instance ids and values of ``Remedy``, in pairs: nothing else of the deployment is touched.
 
-    ``by`` is ``watch`` when the director does it by itself, else the command that asked for it.
+    ``by`` is ``watch`` when the director does it by itself, else the command that asked for it. ``at_once``: so many of
+    them at a time; 0: all.
     """
 
     task_type: ClassVar[str] = "repair"
     deployment: str
     remedies: tuple[tuple[str, str], ...]
     by: str = "watch"
+    at_once: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
