@@ -3,12 +3,13 @@
 import sys
 from pathlib import Path
 
-from bench import deploy_50, nsxt_200, vsphere_200
+from bench import deploy_50, detect, heal, nsxt_200, terraform_kills, vsphere_200
 from bench.figures import show, write
 
 
 def main() -> int:
     figures = [*deploy_50.measure(), *vsphere_200.measure(), *nsxt_200.measure()]
+    figures += [*heal.measure(), *detect.measure(), *terraform_kills.measure()]
     show(figures)
     write(figures, Path("build/bench.json"))
     return 0 if all(figure.met for figure in figures) else 1

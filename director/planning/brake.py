@@ -15,9 +15,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from director.model.health import Condition, Finding, Repairing, Verdict
-from director.model.names import DeploymentName, InstanceId, TaskId
+from director.model.names import DeploymentName, InstanceId
 from director.model.plan import Hold
-
 
 GONE: Final = frozenset({Condition.MISSING, Condition.OFF, Condition.NO_VM})
 """Nothing of it runs, for sure."""
@@ -91,11 +90,8 @@ def braked(
 def _at_once(repairing: Sequence[Repairing]) -> int:
     """How many of the repairs under way can be going on at the same moment."""
     sizes = Counter(one.task for one in repairing)
-    return sum(min(size, limits) for size, limits in ((sizes[t], n or sizes[t]) for t, n in _limits(repairing)))
-
-
-def _limits(repairing: Sequence[Repairing]) -> Iterable[tuple[TaskId, int]]:
-    return {one.task: one.at_once for one in repairing}.items()
+    limits = {one.task: one.at_once for one in repairing}
+    return sum(min(size, limits[task] or size) for task, size in sizes.items())
 
 
 def _in_turn(due: Iterable[Verdict]) -> list[Verdict]:

@@ -26,7 +26,6 @@ from director.planning.make import Maker
 from director.planning.steps import Chain
 from director.planning.treat import RENEWING, Treatment, not_wanted, treat
 
-
 REPAIRS: Final = "repairs"
 """The limit of repairs at a time."""
 

@@ -60,8 +60,9 @@ class FleetReader:
 
 def _of(record: Record, seen: Mapping, witnesses: Mapping, task: TaskId | None) -> Iterable[Watched]:  # type: ignore[type-arg]
     with_disks = {disk.instance for disk in record.disks if disk.state is DiskState.ATTACHED}
+    newest = {vm.instance: vm for vm in sorted(record.vms, key=lambda vm: vm.generation)}
     for instance in sorted(record.instances, key=lambda one: (one.group, one.index)):
-        vm = max(record.vms_of(instance.id), key=lambda vm: vm.generation, default=None)
+        vm = newest.get(instance.id)
         yield Watched(
             instance=instance,
             vm=vm,

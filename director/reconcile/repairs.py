@@ -44,7 +44,8 @@ async def prepare_repair(preparer: Preparer, request: Repair) -> Prepared:
     seen, unseen = await _look(read.record, remedies, preparer)
     asked = replace(read.asked, agent_wait_s=min(read.asked.agent_wait_s, AGENT_WAIT_S))
     left = {instance: remedy for instance, remedy in remedies.items() if instance not in unseen}
-    maker = _Maker(given=replace(read, asked=asked).inputs(contents, seen), is_watch=request.by == WATCH)
+    given = replace(read, asked=asked).inputs(contents, seen)
+    maker = _Maker(given=given, is_watch=request.by == WATCH, at_once=request.at_once)
     plan = await _placed(maker, left, preparer, values)
     return read.prepared(replace(plan, holds=(*plan.holds, *unseen.values())), contents, values)
 

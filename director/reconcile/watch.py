@@ -8,7 +8,7 @@ ends, when time alone may change a verdict, and else every ``SWEEP_S``.
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import structlog
@@ -98,7 +98,7 @@ class Watch:
             group.create_task(self._doubt.tick(), name="doubt")
             group.create_task(self._listen(), name="agents' changes")
             while True:
-                began, self._asked_s = self._world.clock.monotonic(), 0.0
+                began = self._world.clock.monotonic()
                 until = await self._try()
                 await self._rest(until, REST * (self._world.clock.monotonic() - began - self._asked_s))
 
@@ -145,7 +145,7 @@ class Watch:
     async def _sight(self) -> Sequence[Watched]:
         """Agents first; whoever is silent is asked after with somebody else."""
         fleet = await self._reader.read(self._witnesses)
-        moment = self._doubt.moment
+        moment, self._asked_s = self._doubt.moment, 0.0
         doubted = [one for one in fleet if needs_witness(one, moment, self._rules.senses)]
         if doubted:
             self._witnesses.update(await ask_witnesses(fleet, doubted, self._world))
@@ -153,10 +153,9 @@ class Watch:
             # Meanwhile agents may have come back, and tasks begun.
             fleet = await self._reader.read(self._witnesses)
         moment = self._doubt.moment
-        found = {
-            one.instance.id: examine(one, moment, self._rules.senses, self._findings.get(one.instance.id))
-            for one in fleet
-        }
+        # Nobody's word grows old while others are waited for: what is silent now was silent all the while.
+        senses = replace(self._rules.senses, fresh_s=self._rules.senses.fresh_s + self._asked_s)
+        found = {one.instance.id: examine(one, moment, senses, self._findings.get(one.instance.id)) for one in fleet}
         self._count_losses(found, {one.instance.id: one.agent.silent_s for one in fleet if one.agent})
         self._findings = found
         known = {one.vm.name for one in fleet if one.vm}
@@ -229,7 +228,8 @@ class Watch:
             self._treated |= remedies.keys()
             await self._attempts.begin(deployment, remedies)
             pairs = tuple(sorted((str(key), remedy.value) for key, remedy in remedies.items()))
-            task = await self._tasks.submit(Repair(deployment=deployment, remedies=pairs), user=USER)
+            at_once = sum(1 for verdict in verdicts if not verdict.rides)
+            task = await self._tasks.submit(Repair(deployment=deployment, remedies=pairs, at_once=at_once), user=USER)
             await self._attempts.name(deployment, list(remedies), task.id)
             await self._notices.begun(verdicts, task.id, self._world.clock.now())
             self._poked.set()
@@ -239,7 +239,8 @@ class Watch:
         found: list[Repairing] = []
         for deployment in sorted({one.instance.deployment for one in fleet}):
             open_ones = _not_ended(await self._attempts.of(deployment))
-            errors = {task: await self._error(task) for task in {attempt.task for attempt in open_ones.values()}}
+            tasks = {key: await self._task(key) for key in {attempt.task for attempt in open_ones.values()}}
+            errors = {key: _error(task) for key, task in tasks.items()}
             ended: dict[str, list[InstanceId]] = {}
             for key, attempt in open_ones.items():
                 error = errors[attempt.task]
@@ -251,19 +252,21 @@ class Watch:
                 elif key in self._findings and attempt.task is not None:
                     since = self._world.clock.monotonic() - max(0.0, self._world.clock.now() - attempt.at)
                     finding = self._findings[key]
-                    found.append(Repairing(finding=finding, remedy=attempt.remedy, task=attempt.task, since=since))
+                    found.append(
+                        Repairing(
+                            finding=finding,
+                            remedy=attempt.remedy,
+                            task=attempt.task,
+                            since=since,
+                            at_once=_at_once(tasks[attempt.task]),
+                        )
+                    )
             for error, instances in ended.items():
                 await self._attempts.end(deployment, instances, error)
         return tuple(found)
 
-    async def _error(self, id: TaskId | None) -> str | None:
-        """None while the task runs; else its error, empty when it went well."""
-        task = await self._world.store.task(id) if id is not None else None
-        if task is None:
-            return "the director stopped before it began"
-        if not task.state.is_final:
-            return None
-        return "" if task.state is TaskState.DONE else task.result
+    async def _task(self, id: TaskId | None) -> Task | None:
+        return await self._world.store.task(id) if id is not None else None
 
     async def _settle_well(self, fleet: Sequence[Watched]) -> None:
         """Who has been well for long begins at the lowest rung the next time."""
@@ -299,6 +302,21 @@ class Watch:
         times = [verdict.finding.next_at for verdict in verdicts if verdict.finding.next_at is not None]
         times += [verdict.not_before for verdict in verdicts if verdict.not_before is not None]
         return min([self._world.clock.monotonic() + self._rules.sweep_s, *times])
+
+
+def _error(task: Task | None) -> str | None:
+    """None while the task runs; else its error, empty when it went well."""
+    if task is None:
+        return "the director stopped before it began"
+    if not task.state.is_final:
+        return None
+    return "" if task.state is TaskState.DONE else task.result
+
+
+def _at_once(task: Task | None) -> int:
+    """How many of its repairs a task does at a time; 0: all."""
+    said = task.options.get("at_once") if task else None
+    return said if isinstance(said, int) else 0
 
 
 def _is_well(found: Mapping[InstanceId, Finding], instance: InstanceId) -> bool:

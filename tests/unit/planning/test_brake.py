@@ -107,3 +107,47 @@ def test_what_is_held_already_keeps_its_reason_and_takes_no_place():
     brakes = Brakes(repairs_max=1)
     found = braked([due(every[0], hold=mine), due(every[1])], fleet(*every), (), (), brakes, NOW)
     assert [verdict.hold for verdict in found] == [mine, None]
+
+
+def test_what_is_gone_for_sure_rides_along_in_its_deployments_task():
+    every = [finding(n) for n in range(5)]
+    brakes = Brakes(count=100, repairs_max=2)
+    found = braked([due(f) for f in every], fleet(*every), (), (), brakes, NOW)
+    assert codes(found) == [""] * 5
+    assert [verdict.rides for verdict in found] == [False, False, True, True, True]
+
+
+def test_what_may_come_back_by_itself_does_not_ride():
+    kinds = (Condition.UNRESPONSIVE, Condition.FAILING, Condition.SETTLING, Condition.OFF, Condition.NO_VM)
+    every = [finding(0), *(finding(n, condition=kind) for n, kind in enumerate(kinds, start=1))]
+    found = braked([due(f) for f in every], fleet(*every), (), (), Brakes(count=100, repairs_max=1), NOW)
+    assert codes(found) == ["", "hold.busy", "hold.busy", "hold.busy", "", ""]
+    assert [verdict.rides for verdict in found] == [False, False, False, False, True, True]
+
+
+def test_nothing_rides_where_nothing_begins():
+    under_way = [Repairing(finding=finding(n), remedy=Remedy.RECREATE, task=1, since=0.0) for n in range(2)]
+    every = [finding(n, deployment="other") for n in range(3)]
+    found = braked([due(f) for f in every], fleet(*every), (), under_way, Brakes(count=100, repairs_max=2), NOW)
+    assert codes(found) == ["hold.busy"] * 3
+
+
+def test_a_task_of_many_takes_as_many_places_as_it_does_at_a_time():
+    under_way = [Repairing(finding=finding(n), remedy=Remedy.RECREATE, task=1, since=0.0, at_once=2) for n in range(9)]
+    every = [finding(n, deployment="other", condition=Condition.UNRESPONSIVE) for n in range(3)]
+    found = braked([due(f) for f in every], fleet(*every), (), under_way, Brakes(count=100, repairs_max=3), NOW)
+    assert codes(found) == ["", "hold.busy", "hold.busy"]
+
+
+def test_every_deployment_gets_its_share_of_what_may_begin():
+    every = [*(finding(n, deployment="big") for n in range(30)), *(finding(n, deployment="small") for n in range(10))]
+    found = braked([due(f) for f in every], fleet(*every), (), (), Brakes(count=100, repairs_max=8), NOW)
+    begun = [verdict.finding.deployment for verdict in found if not verdict.rides]
+    assert (begun.count("big"), begun.count("small")) == (6, 2)
+
+
+def test_of_a_group_with_disks_none_rides_beside_another():
+    every = [finding(n, group="db") for n in range(3)]
+    ids = [one.instance for one in every]
+    found = braked([due(f) for f in every], fleet(*every, disks=ids), (), (), Brakes(count=100, repairs_max=1), NOW)
+    assert codes(found) == ["", "hold.quorum", "hold.quorum"]

@@ -8,7 +8,7 @@ import pytest
 
 from director.model.fabric import Member, Ref
 from director.model.health import Remedy
-from director.model.plan import Move
+from director.model.plan import Limit, Move
 from director.model.record import Applied, DiskState, VmState
 from director.model.sighting import JobState, Power
 from director.model.step import (
@@ -89,7 +89,7 @@ class World:
         agent = self.vm(label).agent
         self.seen = replace(self.seen, agents={**self.seen.agents, agent: replace(self.seen.agents[agent], **more)})
 
-    def repair(self, remedies, *, is_watch=True, catalog=None, **more):
+    def repair(self, remedies, *, is_watch=True, at_once=0, catalog=None, **more):
         named = {self.ids.get(label, label): remedy for label, remedy in remedies.items()}
         given = inputs(
             self.wanted,
@@ -100,7 +100,7 @@ class World:
             asked=Asked(agent_wait_s=120.0),
             **more,
         )
-        return make_repair(given, named, is_watch=is_watch)
+        return make_repair(given, named, is_watch=is_watch, at_once=at_once)
 
 
 def steps(plan, kind):
@@ -386,3 +386,16 @@ def test_what_is_planned_is_what_was_last_deployed():
     assert specs_of(world.wanted)[world.ids["app/0"]] == world.applied("app/0"), "the samples agree"
     assert len(steps(world.repair({"app/0": RESTART}), StopJobs)) == 1
     assert len(steps(world.repair({"app/0": RESTART}), StartJobs)) == 1
+
+
+def test_so_many_at_once_each_from_its_first_step_to_its_last_and_a_failure_stops_no_other():
+    plan = World(gone=["app/0", "app/1", "db/0"]).repair(dict.fromkeys(("app/0", "app/1", "db/0"), RECREATE), at_once=2)
+    assert next(limit for limit in plan.limits if limit.name == "repairs") == Limit(name="repairs", max=2)
+    assert {unit.name: unit.limits for unit in plan.units} == dict.fromkeys(
+        ("repair app/0", "repair app/1", "repair db/0"), ("repairs",)
+    )
+
+
+def test_a_repair_that_was_asked_for_by_name_is_not_limited():
+    plan = World(gone=["app/0"]).repair({"app/0": RECREATE})
+    assert "repairs" not in {limit.name for limit in plan.limits}
