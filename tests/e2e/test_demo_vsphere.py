@@ -64,7 +64,7 @@ def test_the_demo_deploys_breaks_finds_and_repairs(demo):
         "$ director -n deploy",
         "What vCenter shows",
         "Somebody destroys",
-        "$ director -n deploy",
+        "$ director -n update-resurrection on",
     )
     assert "on cluster DC0_C1" in plan
     assert "Instances: create 5" in deployed
@@ -73,6 +73,7 @@ def test_the_demo_deploys_breaks_finds_and_repairs(demo):
     assert "├─ DC0_C0_H1" in tree
     assert ": 1024 MB, attached to store-0-" in tree
     assert "\n1 difference" in broken
+    assert "repair deployment guestbook" in repaired
     assert "0 differences" in repaired
     assert "Deployed, broken, found, repaired" in repaired
 
