@@ -82,7 +82,7 @@ def _figures(
         _figure("noop_deploy_50_s", statistics.median(noop), "s", 0.7, 3.6),
         _figure("property_change_50_cpu_ms_per_instance", change_cpu * per, "ms", 25, 180),
         _figure("instances_50_s", statistics.median(listing), "s", 0.4, 1.2),
-        _figure("director_rss_mib", director_rss, "MiB", 130, 550),
+        _figure("director_rss_mib", director_rss, "MiB", 150, 550),
         Figure(name="agent_rss_mib", value=round(statistics.median(agents), 2), unit="MiB", goal=40),
     ]
 

@@ -118,7 +118,8 @@ def _of_silent(one: Watched, moment: Moment, senses: Senses) -> tuple[Condition,
     witness = one.witness
     if witness is None or not _is_later(witness, one.agent, moment):
         left_s = senses.silent_s - quiet_s
-        return Condition.SUSPECT, words, moment.now + left_s if left_s > 0 else None
+        is_asked_for = left_s > 0 or one.instance.want is Want.STARTED
+        return Condition.SUSPECT, words, moment.now + max(0.0, left_s) if is_asked_for else None
     if witness.presence is Presence.ABSENT:
         return Condition.MISSING, (*words, "its infrastructure does not know its VM"), None
     if witness.presence is Presence.OFF:

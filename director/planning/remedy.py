@@ -38,6 +38,8 @@ PATIENCE_S: Final[Mapping[Condition, float]] = {
     Condition.FAILING: 60.0,
     Condition.STOPPED: 60.0,
     Condition.EMPTY: 30.0,
+    # Its VM is on: a network that comes back within a minute costs nobody a VM (bench/detect.py).
+    Condition.UNRESPONSIVE: 20.0,
     Condition.NO_VM: 30.0,
     Condition.SETTLING: 60.0,
 }
