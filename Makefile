@@ -59,10 +59,10 @@ demo-nsxt: $(VENV)/.vsphere
 demo-nsxt-clean: $(VENV)/.vsphere
 	@$(BIN)/python tools/demo-nsxt clean
 
-demo-heal: $(VENV)/.dev
+demo-heal: $(VENV)/.runtime
 	@$(BIN)/python tools/demo-heal run
 
-demo-heal-clean: $(VENV)/.dev
+demo-heal-clean: $(VENV)/.runtime
 	@$(BIN)/python tools/demo-heal clean
 
 check: $(VENV)/.dev

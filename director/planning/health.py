@@ -79,8 +79,8 @@ def needs_witness(one: Watched, moment: Moment, senses: Senses) -> bool:
     witness = one.witness
     if witness is None or not _is_later(witness, one.agent, moment):
         return True
-    decides = witness.presence in {Presence.OFF, Presence.ABSENT} or _quiet_s(one.agent, moment) >= senses.silent_s
-    return decides and moment.now - witness.at > senses.fresh_s
+    # Also one that saw it on: an agent often goes a moment before its VM does.
+    return moment.now - witness.at > senses.fresh_s
 
 
 def _condition(one: Watched, moment: Moment, senses: Senses) -> tuple[Condition, tuple[str, ...], float | None]:
@@ -112,9 +112,6 @@ def _of_silent(one: Watched, moment: Moment, senses: Senses) -> tuple[Condition,
     quiet_s = _quiet_s(one.agent, moment)
     words = (_silence(one.agent, quiet_s),)
     assert one.vm is not None, "no VM was told before"
-    booted_s = moment.wall - one.vm.created_at
-    if one.agent is None and 0 <= booted_s < senses.boot_s:
-        return Condition.SUSPECT, (*words, "its VM may be booting"), moment.now + senses.boot_s - booted_s
     witness = one.witness
     if witness is None or not _is_later(witness, one.agent, moment):
         left_s = senses.silent_s - quiet_s
@@ -124,8 +121,12 @@ def _of_silent(one: Watched, moment: Moment, senses: Senses) -> tuple[Condition,
         return Condition.MISSING, (*words, "its infrastructure does not know its VM"), None
     if witness.presence is Presence.OFF:
         return Condition.OFF, (*words, "its infrastructure shows its VM off"), None
+    booted_s = moment.wall - one.vm.created_at
+    if one.agent is None and 0 <= booted_s < senses.boot_s:
+        return Condition.SUSPECT, (*words, "its VM may be booting"), moment.now + senses.boot_s - booted_s
     if quiet_s < senses.silent_s or moment.now - witness.at > senses.fresh_s:
-        return Condition.SUSPECT, words, moment.now + max(0.0, senses.silent_s - quiet_s)
+        left_s = min(senses.silent_s - quiet_s, witness.at + senses.fresh_s - moment.now)
+        return Condition.SUSPECT, words, moment.now + max(0.0, left_s)
     if witness.presence is Presence.ON:
         return Condition.UNRESPONSIVE, (*words, f"its VM is on{witness.words and f', {witness.words}'}"), None
     return Condition.UNKNOWN, (*words, witness.words or "its infrastructure cannot tell"), None
