@@ -245,7 +245,7 @@ def _said_by(process):
 
 
 def test_a_password_is_in_no_argument_list_while_the_command_runs(shared_sim, place):
-    """Its child's, read from /proc all the while; one that is forked and not yet the child's program is still its own."""
+    """Its child's, read from /proc all the while; one that is forked and not yet its program is still the command."""
     process = subprocess.Popen(
         [sys.executable, "-m", "director", "configure", "vsphere", *flags(shared_sim), "--insecure"],
         cwd=place, env={**environment(place), "DIRECTOR_VSPHERE_PASSWORD": PASSWORD},
