@@ -59,14 +59,16 @@ class FleetReader:
 
 
 def _of(record: Record, seen: Mapping, witnesses: Mapping, task: TaskId | None) -> Iterable[Watched]:  # type: ignore[type-arg]
-    with_disks = {disk.instance for disk in record.disks if disk.state is DiskState.ATTACHED}
+    attached = {disk.instance for disk in record.disks if disk.state is DiskState.ATTACHED}
+    detached = {disk.instance for disk in record.disks if disk.state is DiskState.DETACHED}
     newest = {vm.instance: vm for vm in sorted(record.vms, key=lambda vm: vm.generation)}
     for instance in sorted(record.instances, key=lambda one: (one.group, one.index)):
         vm = newest.get(instance.id)
         yield Watched(
             instance=instance,
             vm=vm,
-            has_disk=instance.id in with_disks,
+            # A repair that broke off may have left it detached; of a deploy that did, the next one decides.
+            has_disk=instance.id in attached or (instance.is_settled and instance.id in detached),
             agent=seen.get(vm.agent) if vm else None,
             witness=witnesses.get(vm.name) if vm else None,
             task=task,

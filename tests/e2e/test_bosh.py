@@ -392,7 +392,7 @@ def test_the_audit_trail_tells_who_did_what(bosh):
     assert [event["action"] for event in of_web if event["action"].endswith("ignore")] == ["unignore", "ignore"]
     assert {event["instance"] for event in of_web} == {name}
     vms = bosh.value("events", deployment=NAME, type="vm")
-    assert {event["action"] for event in vms} == {"create", "delete"}
+    assert {event["action"] for event in vms} == {"create", "delete", "reboot"}
     assert web["vm_cid"] in {event["object_name"] for event in vms}
 
 

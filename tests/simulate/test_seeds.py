@@ -60,6 +60,12 @@ def test_every_world_heals_and_no_invariant_is_broken(seeds, one_seed):
     assert sum(helped for _, _, helped in lived) <= max(3.0, GIVEN_UP_MAX * seeds)
 
 
+@pytest.mark.parametrize("seed", [950])
+def test_worlds_that_once_broke(seed):
+    """950: a disk whose repair could not write down that it is attached, and that was then unmounted."""
+    assert not run_seed(seed).violations
+
+
 DIGEST = "import sys; sys.path.insert(0, '.'); import structlog; structlog.configure(wrapper_class=structlog.\
 make_filtering_bound_logger(50)); from tests.simulate.storm import run_seed; print(run_seed(int(sys.argv[1])).digest)"
 

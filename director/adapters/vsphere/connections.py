@@ -154,8 +154,10 @@ def _is_closed_by_peer(connection: HTTPSConnection) -> bool:
     """An idle connection has nothing to say; one that can be read from has been closed at the other end."""
     if connection.sock is None:
         return True
-    readable, _, _ = select.select([connection.sock], [], [], 0)
-    return bool(readable)
+    # Not select(): that refuses a descriptor above 1023, and a director of a thousand agents has those.
+    poll = select.poll()
+    poll.register(connection.sock, select.POLLIN)
+    return bool(poll.poll(0))
 
 
 def _tls(login: Login) -> ssl.SSLContext:

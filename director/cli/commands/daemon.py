@@ -102,7 +102,7 @@ def _launch(directory: Path) -> dict[str, Any]:
         finally:
             os.close(tell)
         # It writes when it is ready; the pipe also ends when the process does.
-        said = pipe.read(64) if select.select([pipe], [], [], START_S)[0] else b""
+        said = pipe.read(64) if _is_readable(pipe.fileno(), START_S) else b""
     known = local_facts() if said else None
     if known is None:
         process.kill()
@@ -157,7 +157,14 @@ def _ends_after(sign: signal.Signals, pidfd: int) -> bool:
         signal.pidfd_send_signal(pidfd, sign)
     except ProcessLookupError:
         return True
-    return bool(select.select([pidfd], [], [], STOP_S)[0])
+    return _is_readable(pidfd, STOP_S)
+
+
+def _is_readable(descriptor: int, wait_s: float) -> bool:
+    """Unlike ``select()`` for a descriptor of any number: who starts us may have many open."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    return bool(poll.poll(wait_s * 1000))
 
 
 def _tail(log: Path, offset: int) -> str:
