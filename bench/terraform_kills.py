@@ -2,8 +2,8 @@
 
 The same for ``terraform apply`` and for a deploy of ours. Both make as many things outside, each by a shell command
 that takes 0.1 s, does what it does in the middle, and goes on when whoever began it is killed. Orphans are counted
-after the first start that was let come to its end. ``python -m bench.terraform_kills --kills 10000 --seconds 36000``
-makes more of them.
+after the first start that was let come to its end. ``--kills 10000 --seconds 36000`` makes more of them, ``--in-a-row
+10`` kills the starts after it as well before one is let come to its end, ``--seed`` chooses other moments.
 """
 
 import argparse
@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -139,17 +139,29 @@ class Terraform(Subject):
         return len(there - recorded), len(recorded - there)
 
 
-def killing(subject: Subject, folder: Path, kills: int, seconds: float, seed: int = SEED) -> Tally:
-    """So many kills, or as many as fit. The moment is anywhere between the start and the usual end."""
-    dice, tally = random.Random(seed), Tally()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Storm:
+    """So many kills, or as many as fit into ``seconds``; in each world ``in_a_row`` of them."""
+
+    kills: int = KILLS
+    seconds: float = 30.0
+    in_a_row: int = 1
+    seed: int = SEED
+
+
+def killing(subject: Subject, folder: Path, storm: Storm) -> Tally:
+    """The moment is anywhere between the start and the usual end."""
+    dice, tally = random.Random(storm.seed), Tally()
     began = time.monotonic()
-    usual_s = max(_undisturbed(subject, folder / f"whole-{n}") for n in range(2))
+    usual_s = min(_undisturbed(subject, folder / f"whole-{n}") for n in range(3))
     number = 0
-    while tally.kills < kills and time.monotonic() - began < seconds:
+    while tally.kills < storm.kills and time.monotonic() - began < storm.seconds:
         number += 1
         root = folder / str(number)
         root.mkdir()
-        _one(subject, root, dice.uniform(0.0, usual_s), tally)
+        # Who goes on with something has the less to do the more often it was begun.
+        moments_s = [dice.uniform(0.0, usual_s / n) for n in range(1, storm.in_a_row + 1)]
+        _one(subject, root, moments_s, tally)
         shutil.rmtree(root)
     tally.seconds = time.monotonic() - began
     return tally
@@ -168,15 +180,10 @@ def _undisturbed(subject: Subject, root: Path) -> float:
     return took_s
 
 
-def _one(subject: Subject, root: Path, at_s: float, tally: Tally) -> None:
-    pid = subject.begin(root)()
-    time.sleep(at_s)
-    os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    if not os.WIFSIGNALED(status):
-        tally.missed += 1
+def _one(subject: Subject, root: Path, moments_s: Sequence[float], tally: Tally) -> None:
+    starts: list[Callable[[], int]] = [subject.begin(root), *[partial(subject.again, root)] * (len(moments_s) - 1)]
+    if not sum(_killed(start(), at_s, tally) for start, at_s in zip(starts, moments_s, strict=True)):
         return
-    tally.kills += 1
     tally.open += subject.open_in(root)
     tally.unfinished += 1 if _awaited(subject.again(root), RESTART_S) else 0
     time.sleep(GRACE_S)
@@ -184,6 +191,17 @@ def _one(subject: Subject, root: Path, at_s: float, tally: Tally) -> None:
     tally.orphans += orphans
     tally.hit += 1 if orphans else 0
     tally.lost += lost
+
+
+def _killed(pid: int, at_s: float, tally: Tally) -> bool:
+    """False when it had come to its end before."""
+    time.sleep(at_s)
+    os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    is_killed = os.WIFSIGNALED(status)
+    tally.kills += is_killed
+    tally.missed += not is_killed
+    return is_killed
 
 
 def _awaited(pid: int, seconds: float) -> int:
@@ -198,13 +216,14 @@ def _awaited(pid: int, seconds: float) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def measure(kills: int = KILLS, seconds: float = 30.0) -> list[Figure]:
-    """``seconds`` are each one's. Without a Terraform its part is left out, and said to be."""
+def measure(storm: Storm | None = None, *, with_peer: bool = True) -> list[Figure]:
+    """``storm.seconds`` are each one's. Without a Terraform its part is left out, and said to be."""
+    storm = storm or Storm()
     with tempfile.TemporaryDirectory(prefix="director-bench-kills-") as name:
         folder = Path(name)
-        mine = _told("ours", Ours(folder), folder / "ours", kills, seconds)
-        program = _terraform()
-        theirs = _told("terraform", Terraform(program), folder / "terraform", kills, seconds) if program else None
+        mine = _told("ours", Ours(folder), folder / "ours", storm)
+        program = _terraform() if with_peer else None
+        theirs = _told("terraform", Terraform(program), folder / "terraform", storm) if program else None
     peer = f"{_version(program)}, {theirs.kills} kills, same run" if program and theirs else ""
     per_kill = round(theirs.orphans / theirs.kills, 4) if theirs and theirs.kills else None
     return [
@@ -216,9 +235,9 @@ def measure(kills: int = KILLS, seconds: float = 30.0) -> list[Figure]:
     ]  # fmt: skip
 
 
-def _told(name: str, subject: Subject, folder: Path, kills: int, seconds: float) -> Tally:
+def _told(name: str, subject: Subject, folder: Path, storm: Storm) -> Tally:
     folder.mkdir()
-    tally = killing(subject, folder, kills, seconds)
+    tally = killing(subject, folder, storm)
     assert tally.kills, f"nothing of {name} was killed in time"
     print(
         f"{name}: {tally.kills} kills in {tally.seconds:.0f} s ({tally.missed} too late): {tally.orphans} orphans, "
@@ -250,5 +269,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=KILLS)
     parser.add_argument("--seconds", type=float, default=480.0, help="for each of the two at most")
+    parser.add_argument("--in-a-row", type=int, default=1)
+    parser.add_argument("--seed", type=int, default=SEED)
+    parser.add_argument("--only-ours", action="store_true")
     given = parser.parse_args()
-    show(measure(given.kills, given.seconds))
+    asked = Storm(kills=given.kills, seconds=given.seconds, in_a_row=given.in_a_row, seed=given.seed)
+    show(measure(asked, with_peer=not given.only_ours))
