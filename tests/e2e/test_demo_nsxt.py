@@ -1,25 +1,20 @@
 """``make demo-nsxt`` does what it shows, and leaves nothing, however it ends."""
 
-import os
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-from types import SimpleNamespace
-
 import pytest
 
-from tests.e2e.conftest import IS_ROOT, ROOT, leftovers, started
-from tests.support.ordinary_user import USER, home_of_a_user, pytest_as_user
-from tests.support.vcsim import build
+from tests.e2e.conftest import IS_ROOT
+from tests.support.demo import (
+    NUMBER,
+    demo_of,
+    is_doubled_and_interrupted,
+    is_killed_and_cleaned_up,
+    parted,
+    said_by,
+    works_for_an_ordinary_user,
+)
 from tests.support.vcsim_fixtures import need_vcsim
 
 pytestmark = [pytest.mark.e2e, pytest.mark.go, pytest.mark.timeout(150)]
-THIS = "tests/e2e/test_demo_nsxt.py"
-TIMEOUT_S = 120
-OPS = ROOT / "manifests/ops/nsxt-unprivileged.yml"
 BALANCER = """
 - type: replace
   path: /networks/name=default/subnets/0/cloud_properties/load_balancer/virtual_servers/name=web/ip
@@ -28,45 +23,19 @@ BALANCER = """
 
 
 @pytest.fixture
-def demo(monkeypatch):
-    """Its command, with addresses of this test run's own: somebody may be running the demo beside it."""
+def demo(monkeypatch, tmp_path):
     need_vcsim()
-    with tempfile.TemporaryDirectory(prefix="demo-nsxt-") as name:
-        folder, ops = Path(name) / "demo", Path(name) / "networks.yml"
-        number = 100 + os.getpid() % 100
-        own = f"10.{number}." if IS_ROOT else f"127.{number}."
-        ops.write_text(OPS.read_text().replace("127.18.", own) + BALANCER.format(address=f"127.{number}.0.80"))
-        command = [sys.executable, ROOT / "tools/demo-nsxt", "run", "--folder", folder, "-o", ops]
-        drawing = Path(name) / "map.svg"
-        monkeypatch.setenv("DEMO_NETWORK_MAP", str(drawing))
-        yield SimpleNamespace(command=command, folder=folder, page=f"http://127.{number}.0.80:8080/", drawing=drawing)
-        assert not folder.exists()
-        assert leftovers(SimpleNamespace(state=folder / "state")) == []
-        assert leftovers(SimpleNamespace(state=folder / "guests")) == []
-        assert _mentioning(str(folder)) == []
-        assert own not in subprocess.run(["ip", "route"], capture_output=True, text=True, check=True).stdout
-
-
-def _mentioning(text):
-    """Command lines of processes that work for this run."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_text()
-        except OSError:
-            continue
-        if text in words:
-            found.append(words)
-    return found
+    address = f"127.{NUMBER}.0.80"
+    monkeypatch.setenv("DEMO_NETWORK_MAP", str(tmp_path / "map.svg"))
+    balancer = BALANCER.format(address=address)
+    with demo_of("demo-nsxt", "nsxt-unprivileged.yml", "127.18.", balancer) as made:
+        made.page, made.drawing = f"http://{address}:8080/", tmp_path / "map.svg"
+        yield made
 
 
 def test_the_demo_deploys_behind_a_load_balancer_goes_from_nat_to_routed_and_cleans_up(demo):
-    done = subprocess.run(
-        demo.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
-    )
-    said = done.stdout
-    assert done.returncode == 0, said + done.stderr
-    plan, deployed, tree, drawn, routed, after, left = _parted(
+    said = said_by(demo)
+    plan, deployed, tree, drawn, routed, after, left = parted(
         said,
         "$ director plan",
         "$ director -n deploy",
@@ -91,53 +60,19 @@ def test_the_demo_deploys_behind_a_load_balancer_goes_from_nat_to_routed_and_cle
     assert "<svg" in demo.drawing.read_text()
 
 
-def _parted(text, *marks):
-    parts = []
-    for mark in marks:
-        before, _, text = text.partition(mark)
-        parts.append(before)
-    assert text, f"{marks} are not all there, in this order: {parts}"
-    return [*parts[1:], text]
-
-
 @pytest.mark.root
 @pytest.mark.skipif(not IS_ROOT, reason="what is cleared up is the same for everybody")
 def test_an_interrupted_demo_leaves_nothing_and_a_second_one_beside_it_disturbs_nothing(demo):
-    with started(demo.command, start_new_session=True) as process:
-        for line in process.stdout:
-            if "Creating missing vms" in line:
-                break
-        second = subprocess.run(demo.command, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-        os.killpg(process.pid, signal.SIGINT)  # as a terminal does: all of the foreground
-        said = process.stdout.read()
-    assert process.returncode == 130, said
-    assert "Interrupted" in said
-    assert second.returncode == 1
-    assert "It runs already" in second.stderr
+    is_doubled_and_interrupted(demo, "Creating missing vms")
 
 
 @pytest.mark.root
 @pytest.mark.skipif(not IS_ROOT, reason="what is cleared up is the same for everybody")
 def test_what_a_killed_demo_left_is_removed_by_the_next_one(demo):
-    with started(demo.command) as process:
-        for line in process.stdout:
-            if "Updating instance web" in line:
-                break
-        process.kill()
-    clean = [word if word != "run" else "clean" for word in demo.command[:-2]]
-    done = subprocess.run(clean, capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    is_killed_and_cleaned_up(demo, "Updating instance web")
 
 
 @pytest.mark.root
 @pytest.mark.skipif(not IS_ROOT, reason="only root can become an ordinary user; the first test is then run directly")
 def test_it_works_for_an_ordinary_user():
-    need_vcsim()
-    with home_of_a_user() as home:
-        cache = home / ".cache/director-tests"
-        cache.mkdir(parents=True)
-        program = Path(shutil.copy(build(), cache))
-        for path in (program, cache, cache.parent):
-            os.chown(path, int(USER), int(USER))
-        said = pytest_as_user(home, [THIS], TIMEOUT_S)
-    assert "1 passed" in said, said
+    works_for_an_ordinary_user("tests/e2e/test_demo_nsxt.py", needs_vcsim=True)

@@ -3,7 +3,6 @@
 import base64
 import json
 import os
-import shutil
 import tempfile
 import time
 from pathlib import Path
@@ -13,9 +12,8 @@ from pyVim.connect import SmartConnect
 from pyVmomi import vim
 
 from tests.support.hypervisor import hypervisor
-from tests.support.ordinary_user import USER, home_of_a_user, pytest_as_user
-from tests.support.vcsim import build
-from tests.support.vcsim_fixtures import need_vcsim, sim
+from tests.support.ordinary_user import home_of_a_user, pytest_as_user
+from tests.support.vcsim_fixtures import give_vcsim, sim
 
 __all__ = ["sim"]
 pytestmark = [pytest.mark.e2e, pytest.mark.go]
@@ -132,12 +130,7 @@ def test_a_guest_lives_as_its_simulated_vm_does(sim, center, folder):
 @pytest.mark.root
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become an ordinary user; the test above is run directly")
 def test_this_holds_for_an_ordinary_user():
-    need_vcsim()
     with home_of_a_user() as home:
-        cache = home / ".cache/director-tests"
-        cache.mkdir(parents=True)
-        program = Path(shutil.copy(build(), cache))
-        for path in (program, cache, cache.parent):
-            os.chown(path, int(USER), int(USER))
+        give_vcsim(home)
         said = pytest_as_user(home, ["tests/e2e/test_hypervisor.py"], 100)
     assert "1 passed" in said, said
