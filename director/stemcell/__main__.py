@@ -5,6 +5,7 @@ import logging
 import signal
 import sys
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import FrameType
 
@@ -14,7 +15,7 @@ from director.adapters.bundles import build as build_bundle
 from director.stemcell.build import build
 from director.stemcell.failure import Impossible
 from director.stemcell.mirror import find_sources
-from director.stemcell.recipe import Recipe
+from director.stemcell.recipe import PYTHON, Recipe, Target
 
 _FAILED, _IMPOSSIBLE, _INTERRUPTED = 1, 2, 130
 
@@ -28,7 +29,7 @@ def main(arguments: list[str]) -> int:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
     try:
-        archive = build(_recipe(options), build_bundle)
+        archive = build(_recipe(options), partial(build_bundle, pythons=(PYTHON,)))
     except Impossible as why:
         sys.stderr.write(f"{why}\n")
         return _IMPOSSIBLE
@@ -44,7 +45,7 @@ def main(arguments: list[str]) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="director build-stemcell")
-    parser.add_argument("--for", choices=("vsphere",), required=True)
+    parser.add_argument("--for", dest="target", type=Target, required=True)
     parser.add_argument("--version", default=datetime.now(UTC).strftime("%Y%m%d.%H%M"))
     parser.add_argument("--out", type=Path, default=Path())
     parser.add_argument("--work", type=Path, default=Path("/var/tmp"))  # noqa: S108  (a directory of its own is made in it)
@@ -53,18 +54,21 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--disk-mb", type=int, default=4096)
     parser.add_argument("--without-compilers", action="store_true")
     parser.add_argument("--package", action="append", default=[])
+    parser.add_argument("--from", dest="base", type=Path)
     return parser
 
 
 def _recipe(options: argparse.Namespace) -> Recipe:
     return Recipe(
+        target=options.target,
         version=options.version,
         out=options.out.absolute(),
         work=options.work.absolute(),
-        sources=find_sources(options.mirror, options.security_mirror),
+        sources=() if options.base else find_sources(options.mirror, options.security_mirror),
         disk_mb=options.disk_mb,
         is_compiling=not options.without_compilers,
         more=tuple(options.package),
+        base=options.base.absolute() if options.base else None,
     )
 
 

@@ -11,45 +11,41 @@ from typing import Any, Final
 import yaml
 
 from director.stemcell.ovf import member
-from director.stemcell.recipe import NAME, OPERATING_SYSTEM, Recipe
+from director.stemcell.recipe import OPERATING_SYSTEM, Recipe
 
 API_VERSION: Final = 3
 """The agent understands disk hints and signed blob addresses (agent-cpi-vsphere.md 2.3)."""
-FORMATS: Final = ("vsphere-ova", "vsphere-ovf")
 
 
-def manifest(recipe: Recipe, image_digest: str) -> Mapping[str, Any]:
-    """``image_digest`` as BOSH writes it: ``sha256:…``."""
+def manifest(recipe: Recipe, image_digest: str, disk_mb: int) -> Mapping[str, Any]:
+    """``image_digest`` as BOSH writes it: ``sha256:…``. ``disk_mb`` is what a root of it takes."""
+    kind = recipe.kind
     return {
-        "name": NAME,
+        "name": kind.name,
         "version": recipe.version,
         "api_version": API_VERSION,
         "bosh_protocol": "1",
         "sha1": image_digest,
         "operating_system": OPERATING_SYSTEM,
-        "stemcell_formats": list(FORMATS),
+        "stemcell_formats": list(kind.formats),
         "cloud_properties": {
-            "name": NAME,
+            "name": kind.name,
             "version": recipe.version,
-            "infrastructure": "vsphere",
-            "hypervisor": "esxi",
-            "disk": recipe.disk_mb,
-            "disk_format": "ovf",
+            "disk": disk_mb,
             "container_format": "bare",
             "os_type": "linux",
             "os_distro": "debian",
             "architecture": "x86_64",
-            "root_device_name": "/dev/sda1",
-            "agent": {"install": "baked"},
+            **kind.properties,
         },
     }
 
 
-def write_stemcell(recipe: Recipe, image: Path, packages: str) -> Path:
+def write_stemcell(recipe: Recipe, image: Path, packages: str, disk_mb: int) -> Path:
     """``<out>/<name>-<version>.tgz``, whole or not at all. ``packages`` lists what is installed, for people. Blocks."""
     with image.open("rb") as file:
         digest = f"sha256:{hashlib.file_digest(file, 'sha256').hexdigest()}"
-    text = yaml.safe_dump(dict(manifest(recipe, digest)), sort_keys=False)
+    text = yaml.safe_dump(dict(manifest(recipe, digest, disk_mb)), sort_keys=False)
     recipe.out.mkdir(parents=True, exist_ok=True)
     half = recipe.archive.with_suffix(".half")
     try:
@@ -63,7 +59,7 @@ def write_stemcell(recipe: Recipe, image: Path, packages: str) -> Path:
 def _write(path: Path, texts: Mapping[str, bytes], image: Path) -> None:
     with (
         path.open("wb") as out,
-        # Stored, not compressed: the disk in it is already.
+        # Stored, not compressed: the image in it is already.
         gzip.GzipFile("", "wb", compresslevel=0, fileobj=out, mtime=0) as packed,
         tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar,
     ):

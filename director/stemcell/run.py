@@ -46,13 +46,18 @@ class Runner:
         with self._log.open("ab") as log:
             log.write(f"\n$ {' '.join(argv)}\n".encode())
             log.flush()
-            process = subprocess.Popen(
-                argv, stdin=subprocess.PIPE, stdout=log, stderr=log, env=env, start_new_session=True
-            )
+            process = None
             try:
+                with _uninterrupted() as interrupts:
+                    process = subprocess.Popen(
+                        argv, stdin=subprocess.PIPE, stdout=log, stderr=log, env=env, start_new_session=True
+                    )
+                for number in interrupts:
+                    signal.raise_signal(number)
                 process.communicate(stdin.encode())
             finally:
-                _end(process)
+                if process is not None:
+                    _end(process)
         if process.returncode:
             raise Impossible(
                 f"{argv[0]} ended with exit code {process.returncode}. Its last words:\n{self._last_words()}"
@@ -66,8 +71,26 @@ class Runner:
             return "".join(deque(log, maxlen=LAST_LINES)).rstrip()
 
 
+@contextmanager
+def _uninterrupted() -> Iterator[list[signal.Signals]]:
+    """Interrupts meanwhile are only noted: a program that is started and not yet known would be ended by nobody."""
+    noted: list[signal.Signals] = []
+    before = {
+        number: signal.signal(number, lambda got, _: noted.append(signal.Signals(got)))
+        for number in (signal.SIGINT, signal.SIGTERM)
+    }
+    try:
+        yield noted
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler or signal.SIG_DFL)
+
+
 def _end(process: subprocess.Popen[bytes]) -> None:
     """All that it started too, so that nothing goes on in a directory that is being removed."""
+    assert process.stdin is not None
+    with suppress(BrokenPipeError):
+        process.stdin.close()
     if process.poll() is not None:
         return
     os.killpg(process.pid, signal.SIGTERM)

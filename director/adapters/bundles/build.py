@@ -9,7 +9,7 @@ import importlib.util
 import io
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,20 +19,20 @@ _HERE: Final = Path(__file__).parent
 _ON_GUEST: Final = ("install.sh", "unpack.py")
 
 
-def build(directory: Path, *, is_online: bool = True) -> Path:
+def build(directory: Path, *, is_online: bool = True, pythons: Sequence[str] = wheels.PYTHONS) -> Path:
     """The bundle's file in ``directory``, made when it is not there for this agent and these libraries.
 
-    With ``is_online`` it holds wheels for every Python a guest may have, if they can be downloaded; else for this
-    director's own Python only, and the next build tries again.
+    With ``is_online`` it holds wheels for every Python a guest may have (``pythons``), if they can be downloaded; else
+    for this director's own Python only, and the next build tries again.
     """
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    key = _digest_of(_own_files() | {"pins": " ".join((*wheels.pins(), *wheels.PYTHONS)).encode()})[:16]
+    key = _digest_of(_own_files() | {"pins": " ".join((*wheels.pins(), *pythons)).encode()})[:16]
     whole, narrow = directory / f"agent-{key}.tar.gz", directory / f"agent-{key}-own-python.tar.gz"
     if whole.exists():
         return whole
     with tempfile.TemporaryDirectory(dir=directory) as scratch:
         place = Path(scratch)
-        is_whole = is_online and wheels.download(place)
+        is_whole = is_online and wheels.download(place, pythons)
         if not is_whole:
             wheels.pack_installed(place)
         files = {f"wheels/{file.name}": file.read_bytes() for file in place.iterdir()}

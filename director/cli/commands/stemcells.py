@@ -19,15 +19,29 @@ def _checked_version(ctx: click.Context, parameter: click.Parameter, value: str 
 
 
 @click.command()
-@click.option("--for", "infrastructure", type=click.Choice(["vsphere"]), required=True, help="What it is to run on.")
+@click.option(
+    "--for", "infrastructure", type=click.Choice(["vsphere", "local"]), required=True, help="What it is to run on."
+)
 @click.option("--version", callback=_checked_version, help="Its version; otherwise made of the date and time.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), default=Path(), help="Where the archive goes.")
 @click.option("--work", type=click.Path(file_okay=False, path_type=Path), help="Where to build; needs some 8 GB.")
 @click.option("--mirror", help="Debian mirror; otherwise the one this machine's apt uses.")
 @click.option("--security-mirror", help="Mirror of Debian's security updates; otherwise apt's.")
-@click.option("--disk-mb", type=click.IntRange(2048, 65536), default=4096, show_default=True, help="Root disk's size.")
+@click.option(
+    "--disk-mb",
+    type=click.IntRange(2048, 65536),
+    default=4096,
+    show_default=True,
+    help="Root disk's size, for vSphere.",
+)
 @click.option("--without-compilers", is_flag=True, help="Half the size; packages in source cannot be compiled on it.")
 @click.option("--package", multiple=True, help="A further Debian package; may be given several times.")
+@click.option(
+    "--from",
+    "base",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    help="An earlier stemcell for local: its Debian is taken as it is, only the agent is new. Takes seconds.",
+)
 def build_stemcell(
     infrastructure: str,
     version: str | None,
@@ -38,19 +52,26 @@ def build_stemcell(
     disk_mb: int,
     without_compilers: bool,
     package: tuple[str, ...],
+    base: Path | None,
 ) -> None:
     """Builds a stemcell: a Debian with the agent in it, for `upload-stemcell`.
 
-    Needs root, debootstrap, qemu-img and a Debian mirror; takes some minutes. What is left after a failure or Ctrl-C
-    is nothing.
+    Needs root, debootstrap, a Debian mirror and, for vSphere, qemu-img; takes some minutes. What is left after a
+    failure or Ctrl-C is nothing.
     """
+    if base is not None and infrastructure != "local":
+        raise click.UsageError("--from is for --for local: a disk for vSphere is made from nothing.")
+    if base is not None and (package or without_compilers):
+        raise click.UsageError(
+            "--from takes Debian's packages as they are: leave --package and --without-compilers out."
+        )
     words = [
         f"--for={infrastructure}",
         f"--out={out}",
         f"--disk-mb={disk_mb}",
         *(f"--package={one}" for one in package),
     ]
-    given = {"version": version, "work": work, "mirror": mirror, "security-mirror": security_mirror}
+    given = {"version": version, "work": work, "mirror": mirror, "security-mirror": security_mirror, "from": base}
     words += [f"--{name}={value}" for name, value in given.items() if value is not None]
     words += ["--without-compilers"] if without_compilers else []
     os.execv(COMMAND[0], [*COMMAND, *words])  # noqa: S606  (this process becomes it)

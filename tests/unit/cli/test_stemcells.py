@@ -1,12 +1,14 @@
 """`director build-stemcell` becomes the program that builds."""
 
 import os
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from director.cli.commands import stemcells
 from director.stemcell.__main__ import _parser
+from director.stemcell.recipe import Target
 
 
 @pytest.fixture
@@ -49,6 +51,25 @@ def test_what_is_not_said_is_left_to_the_program(became: list[list[str]]) -> Non
     options = _parser().parse_args(became[0][len(stemcells.COMMAND) :])
     assert options.disk_mb == 4096
     assert options.version
+
+
+def test_an_earlier_stemcell_reaches_it_too(became: list[list[str]], tmp_path: Path) -> None:
+    (tmp_path / "old.tgz").touch()
+    assert run("--for", "local", "--from", str(tmp_path / "old.tgz")).exit_code == 0
+    options = _parser().parse_args(became[0][len(stemcells.COMMAND) :])
+    assert (options.target, options.base) == (Target.LOCAL, tmp_path / "old.tgz")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [("--for", "vsphere"), ("--for", "local", "--package", "a"), ("--for", "local", "--without-compilers")],
+)
+def test_an_earlier_stemcell_can_only_be_taken_as_it_is(
+    became: list[list[str]], tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    (tmp_path / "old.tgz").touch()
+    assert run(*words, "--from", str(tmp_path / "old.tgz")).exit_code == 2
+    assert became == []
 
 
 @pytest.mark.parametrize(

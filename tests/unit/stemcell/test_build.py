@@ -13,7 +13,7 @@ import pytest
 from director.stemcell import build as building
 from director.stemcell import disk, mirror
 from director.stemcell.failure import Impossible
-from director.stemcell.recipe import Recipe, Source
+from director.stemcell.recipe import Recipe, Source, Target
 from director.stemcell.root import forget, write
 from director.stemcell.run import Runner
 from director.stemcell.workspace import workspace
@@ -21,8 +21,8 @@ from director.stemcell.workspace import workspace
 SOURCE = Source(url="http://mirror/debian", suite="bookworm")
 
 
-def recipe(place: Path) -> Recipe:
-    return Recipe(version="1", out=place, work=place, sources=(SOURCE,), disk_mb=64)
+def recipe(place: Path, target: Target = Target.VSPHERE) -> Recipe:
+    return Recipe(target=target, version="1", out=place, work=place, sources=(SOURCE,), disk_mb=64)
 
 
 APT = """\
@@ -68,6 +68,13 @@ def test_everything_a_machine_lacks_is_said_at_once(monkeypatch: pytest.MonkeyPa
     assert "sudo" in said
     assert "apt-get install coreutils debootstrap e2fsprogs fdisk qemu-utils" in said
     assert f"{recipe(tmp_path).archive} exists already" in said
+
+
+def test_a_stemcell_for_this_machine_needs_no_disk_tools(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
+    with pytest.raises(Impossible, match=r"apt-get install coreutils debootstrap gzip tar$"):
+        building.check_machine(recipe(tmp_path, Target.LOCAL))
 
 
 def test_a_program_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
