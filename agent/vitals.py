@@ -7,12 +7,18 @@ from pathlib import Path
 from agent.layout import Layout
 from agent.wire import agent_pb2 as wire
 
+_GROUPS = (
+    ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+)
+"""By version 2 and 1 of control groups: the limit, what is in use, and of that what would be given back if needed."""
+
 
 class Gauge:
     """Remembers the processor's counters, so that shares are of the time since the last reading."""
 
-    def __init__(self, layout: Layout, proc: Path = Path("/proc")) -> None:
-        self._layout, self._proc = layout, proc
+    def __init__(self, layout: Layout, proc: Path = Path("/proc"), groups: Path = Path("/sys/fs/cgroup")) -> None:
+        self._layout, self._proc, self._groups = layout, proc, groups
         self._ticks = self._read_ticks()
         self.memory_kb = self._read_memory()["MemTotal"]
         """All the VM has."""
@@ -20,7 +26,7 @@ class Gauge:
     def read(self) -> wire.Vitals:
         """Processor, memory and swap in percent and KiB."""
         memory = self._read_memory()
-        used_kb, swap_kb = memory["MemTotal"] - memory["MemAvailable"], memory["SwapTotal"] - memory["SwapFree"]
+        used_kb, swap_kb = self._used_kb(memory), memory["SwapTotal"] - memory["SwapFree"]
         user, system, wait = self._shares()
         return wire.Vitals(
             cpu_user=user,
@@ -49,6 +55,20 @@ class Gauge:
     def _read_memory(self) -> dict[str, int]:
         lines = (self._proc / "meminfo").read_text("ascii").splitlines()
         return {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+
+    def _used_kb(self, memory: dict[str, int]) -> int:
+        """Of a VM that is a control group of its machine, the group's count: /proc counts for the whole machine."""
+        for limit, usage, stat, cache in _GROUPS:
+            try:
+                most = (self._groups / limit).read_text("ascii").strip()
+                used = int((self._groups / usage).read_text("ascii"))
+                counts = dict(line.split() for line in (self._groups / stat).read_text("ascii").splitlines())
+            except FileNotFoundError:
+                continue
+            # "max", or more than there is: the group at the top of all, which is not limited.
+            if most.isdigit() and int(most) <= memory["MemTotal"] * 1024:
+                return max(0, used - int(counts[cache])) // 1024
+        return memory["MemTotal"] - memory["MemAvailable"]
 
     def _disks(self) -> list[wire.DiskUse]:
         places = {"system": Path("/"), "ephemeral": self._layout.data, "persistent": self._layout.store}

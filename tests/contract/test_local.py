@@ -16,8 +16,10 @@ import psutil
 import pytest
 
 from director.adapters.local import LocalInfrastructure, boot, destroy
-from director.adapters.local.network import hash_of
+from director.adapters.local.addresses import addresses_of
+from director.adapters.local.network import Networks, hash_of
 from director.adapters.local.process import is_alive, kill, know
+from director.model.placement import VmWish
 from director.model.sighting import Power
 from director.ports.failure import InfrastructureFailure
 from tests.contract.local_vm import (
@@ -56,8 +58,9 @@ def left_behind(state_dir):
     """Processes, interfaces and control groups of a state directory."""
     found = [line for line in commands() if str(state_dir) in line]
     owner = str(state_dir.resolve())
-    names = {f"br-{hash_of(owner, 'default')}", *(f"ve-{hash_of(owner, vm)}0" for vm in ("web-1", "web-2"))}
-    found += sorted(names & {entry.name for entry in Path("/sys/class/net").iterdir()})
+    networks = Networks(owner)
+    found += sorted({networks.link} & {entry.name for entry in Path("/sys/class/net").iterdir()})
+    found += [networks.namespace.name] * Path("/run/netns", networks.namespace.name).exists()
     return found + [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/director-{hash_of(owner)}")]
 
 
@@ -297,6 +300,37 @@ async def test_a_vm_outlives_its_director_and_the_next_one_finds_it(cloud, guest
     await guest.gone()
 
 
+@pytest.mark.skipif(not IS_ROOT, reason="without root VMs share this machine's network")
+async def test_the_addresses_of_a_vm_are_read_from_outside_as_they_are(cloud, guests):
+    request = vm_request("web-1")
+    ip = str(request.shape.networks["default"]["ip"])
+    cid = await cloud.create_vm(request)
+    guest = await guests.next()
+    assert await addresses(cloud) == {ip}
+    other = str(ipaddress.ip_address(ip) + 1)
+    await guest.run(f"ip addr flush dev eth0; ip addr add {other}/24 dev eth0; ip addr add fd00::7/64 dev eth0 nodad")
+    assert await addresses(cloud) == {other, "fd00::7"}
+    await cloud.reboot_vm(cid)
+    await guests.next()
+    assert await addresses(cloud) == {ip}
+    await cloud.delete_vm(cid)
+    assert addresses_of(os.getpid()) is not None
+    assert addresses_of(2**22 + 1) is None
+
+
+async def addresses(cloud):
+    (card,) = (await cloud.find_vms(in_detail=True))["web-1"].addresses
+    return {one for one in card if not ipaddress.ip_address(one).is_link_local}
+
+
+@pytest.mark.skipif(IS_ROOT, reason="with root each VM has a network of its own")
+async def test_without_root_nobodys_addresses_can_be_told(cloud, guests):
+    await cloud.create_vm(vm_request("web-1"))
+    await guests.next()
+    seen = (await cloud.find_vms(in_detail=True))["web-1"]
+    assert (seen.addresses, seen.tags) == (None, {"job": "web"})
+
+
 CUT_OFF = """
 import asyncio, sys
 from pathlib import Path
@@ -396,6 +430,53 @@ class TestRoot:
         writer.close()
         await writer.wait_closed()
 
+    async def test_ipv6_reaches_the_vm_and_its_gateway(self, cloud, guests):
+        base = f"fd00:{os.getpid():x}::"
+        alone = {"type": "manual", "ip": f"{base}5", "prefix": 64, "gateway": f"{base}1"}
+        await cloud.create_vm(vm_request("web-1", networks={"default": alone}))
+        guest = await guests.next()
+        await guest.daemon(GREETER.replace('("0.0.0.0", 7001)', '("::", 7001), family=socket.AF_INET6'))
+        reader, writer = await asyncio.open_connection(f"{base}5", 7001)
+        assert await reader.read() == b"hello"
+        writer.close()
+        await writer.wait_closed()
+        async with await asyncio.start_server(lambda _, peer: (peer.write(b"of host"), peer.close()), f"{base}1", 7001):
+            assert await guest.python(reach(f"{base}1")) == "of host\n"
+
+    async def test_this_machine_has_one_link_whatever_the_networks_and_what_a_crash_tore_is_made_whole(
+        self, cloud, guests, state_dir, tmp_path
+    ):
+        networks, before = Networks(str(state_dir.resolve())), links()
+        Path("/run/netns").mkdir(exist_ok=True)
+        Path("/run/netns", networks.namespace.name).touch()  # a crash while the namespace was made
+        await cloud.create_vm(vm_request("web-1", number=11, networks=both(11)))
+        assert links() - before == {networks.link}
+        await (await guests.next()).daemon(GREETER)
+        subprocess.run(["ip", "link", "del", networks.link], check=True)
+        after = director_on(state_dir, tmp_path)
+        await after.create_vm(vm_request("web-2", number=12, networks=both(12)))
+        await guests.next()
+        for subnet in (1, 2):
+            reader, writer = await asyncio.open_connection(network(11, subnet)["ip"], 7001)
+            assert await reader.read() == b"hello"
+            writer.close()
+            await writer.wait_closed()
+
+    async def test_with_its_last_vm_a_network_is_no_longer_reached_and_others_are(self, cloud, guests, state_dir):
+        networks = Networks(str(state_dir.resolve()))
+        await cloud.create_vm(vm_request("web-1", networks={"a": network(11, 1)}))
+        await cloud.create_vm(vm_request("web-2", networks={"b": network(11, 2)}))
+        assert len(routes_by(networks.link)) == 2
+        await cloud.delete_vm("web-1")
+        (left,) = routes_by(networks.link)
+        assert left.startswith(network(11, 2)["ip"].removesuffix("11"))
+        addresses = subprocess.run(
+            ["ip", "-o", "addr", "show", networks.link], capture_output=True, text=True, check=True
+        )
+        assert network(11, 1)["gateway"] not in addresses.stdout
+        assert network(11, 2)["gateway"] in addresses.stdout
+        await cloud.create_vm(vm_request("web-3", networks={"c": network(11, 1)}))  # the range is free again
+
     async def test_a_recreated_vm_answers_at_once_with_the_same_hardware_address(self, cloud, guests):
         await cloud.create_vm(vm_request("web-1"))
         first = await (await guests.next()).run("cat /sys/class/net/eth0/address")
@@ -404,13 +485,15 @@ class TestRoot:
         assert await (await guests.next()).run("cat /sys/class/net/eth0/address") == first
 
     async def test_a_bridge_goes_with_its_last_vm(self, cloud, guests, state_dir):
-        bridge = Path("/sys/class/net", f"br-{hash_of(str(state_dir.resolve()), 'default')}")
+        networks = Networks(str(state_dir.resolve()))
+        bridge = networks.bridge("default")
         await cloud.create_vm(vm_request("web-1", number=11))
         await cloud.create_vm(vm_request("web-2", number=12))
         await cloud.delete_vm("web-1")
-        assert bridge.exists()
+        assert networks.namespace.has(bridge)
         await cloud.delete_vm("web-2")
-        assert not bridge.exists()
+        assert not networks.namespace.exists
+        assert not left_behind(state_dir)
 
     async def test_a_range_this_machine_already_reaches_is_refused(self, cloud, guests, state_dir, tmp_path):
         await cloud.create_vm(vm_request("web-1"))
@@ -433,6 +516,20 @@ class TestRoot:
         assert "300000000" not in await guest.python(eater)
 
 
+def both(number):
+    """Two cards; the first one leads everywhere."""
+    return {"a": network(number, 1), "b": network(number, 2) | {"default": ["dns"]}}
+
+
+def links():
+    return {entry.name for entry in Path("/sys/class/net").iterdir()}
+
+
+def routes_by(link):
+    shown = subprocess.run(["ip", "route", "show", "dev", link], capture_output=True, text=True, check=True)
+    return [line for line in shown.stdout.splitlines() if "via" in line]
+
+
 def reach(address):
     return f"import socket; print(socket.create_connection(('{address}', 7001), timeout=10).recv(9).decode())"
 
@@ -443,6 +540,17 @@ class TestUser:
         outside = {"default": {"type": "manual", "ip": "10.0.0.5", "netmask": "255.255.255.0"}}
         with pytest.raises(InfrastructureFailure, match=r"manifests/ops/unprivileged\.yml"):
             await cloud.create_vm(vm_request("web-1", networks=outside))
+        assert not state_dir.exists(), "nothing was made"
+
+    async def test_a_stemcell_with_a_root_of_its_own_is_refused_before_anything_is_made(self, cloud, state_dir):
+        host = vm_request("web-1")
+        wished = replace(host.shape, stemcell_cid="root-0123456789abcdef")
+        (problem,) = (
+            await cloud.place([VmWish(name="web-1", deployment="shop", label="web/0", shape=wished, az=None)], [])
+        ).problems
+        assert "run the director as root" in problem.detail
+        with pytest.raises(InfrastructureFailure, match="run the director as root"):
+            await cloud.create_vm(replace(host, shape=wished))
         assert not state_dir.exists(), "nothing was made"
 
     async def test_a_vm_listens_on_its_own_loopback_address(self, cloud, guests):

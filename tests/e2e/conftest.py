@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from director.adapters.local.network import Networks
+
 ROOT = Path(__file__).resolve().parents[2]
 IS_ROOT = os.geteuid() == 0
 
@@ -90,7 +92,11 @@ def leftovers(director):
             found.append(f"process {path.name}: {(path / 'cmdline').read_text() if path.exists() else ''}")
     if mark in Path("/proc/self/mountinfo").read_text():
         found.append("mounts")
-    return found
+    networks = Networks(str(director.state.resolve()))
+    found += [networks.link] * Path("/sys/class/net", networks.link).exists()
+    found += [networks.namespace.name] * Path("/run/netns", networks.namespace.name).exists()
+    owner = networks.namespace.name  # the control groups are named as the namespace is
+    return found + [str(group) for group in Path("/sys/fs/cgroup").glob(f"**/{owner}")]
 
 
 def cloud_config(folder, *, second=False):

@@ -57,14 +57,18 @@ class Vms:
         return None
 
     def links(self, name: str) -> list[str]:
-        """Its network cards' ends on this machine. Only root's VMs have some."""
-        port = Networks(str(self.state.resolve())).port(name, 0)
-        return [port] if Path("/sys/class/net", port).exists() else []
+        """Its network cards' ends in the director's namespace. Only root's VMs have some."""
+        networks = self._networks()
+        port = networks.port(name, 0)
+        return [port] if networks.namespace.has(port) else []
 
     def cut(self, name: str) -> None:
         """Takes its links down. It goes on running, and nobody reaches it."""
         for link in self.links(name):
-            ip("link", "set", link, "down")
+            ip("-n", self._networks().namespace.name, "link", "set", link, "down")
+
+    def _networks(self) -> Networks:
+        return Networks(str(self.state.resolve()))
 
 
 def is_alive(pid: int) -> bool:

@@ -27,6 +27,7 @@ KILL_TIMEOUT_S: Final = 30.0
 _LOG_SHOWN: Final = 2000
 SYSCTLS: Final = Path("/proc/sys")
 INIT: Final = Path(__file__).with_name("init.sh")
+_JOIN: Final = 'while read -r group; do echo 0 >"$group"; done <"$0"; exec "$@"'
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,7 @@ class Launch:
     """``vm`` is its directory, ``root`` where it puts its root together.
 
     ``own_network``: a network namespace, which needs root; without it a user namespace gives the other ones.
+    ``is_machine``: its groups are its whole view of groups (machine.py), and nothing of the host is in it.
     """
 
     vm: Path
@@ -41,6 +43,7 @@ class Launch:
     hostname: str
     agent_command: tuple[str, ...]
     own_network: bool
+    is_machine: bool = False
 
 
 def unshare_command(*, own_network: bool) -> list[str]:
@@ -82,7 +85,7 @@ async def start(launch: Launch, connect: Callable[[Process], Awaitable[None]], b
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=log,
-            env=environment(),
+            env=environment(is_machine=launch.is_machine),
             cwd="/",
             start_new_session=True,
         )
@@ -96,8 +99,10 @@ async def start(launch: Launch, connect: Callable[[Process], Awaitable[None]], b
 
 
 def _init_command(launch: Launch) -> list[str]:
+    shell = find_program("sh", "dash")
     return [
-        find_program("sh", "dash"),
+        *(_enter_groups(launch.vm, shell) if launch.is_machine else ()),
+        shell,
         str(INIT),
         str(launch.vm),
         str(launch.root),
@@ -106,10 +111,16 @@ def _init_command(launch: Launch) -> list[str]:
     ]
 
 
-def environment() -> dict[str, str]:
-    """What a machine's init gives its services: nothing of the director's, whose variables may be secret."""
+def _enter_groups(vm: Path, shell: str) -> tuple[str, ...]:
+    """The top of a cgroup namespace is the group of whoever makes it (cgroup_namespaces(7)), so that comes first."""
+    return shell, "-c", _JOIN, str(vm / "groups"), find_program("unshare", "util-linux"), "--cgroup"
+
+
+def environment(*, is_machine: bool) -> dict[str, str]:
+    """What a VM's init gives its services: nothing of the director's, whose variables may be secret."""
     own = {"PATH": PATH, "HOME": "/root", "USER": "root", "LOGNAME": "root", "LANG": "C.UTF-8"}
-    return own | {key: os.environ[key] for key in ("PYTHONPATH",) if key in os.environ}
+    shown = () if is_machine else ("PYTHONPATH",)
+    return own | {key: os.environ[key] for key in shown if key in os.environ}
 
 
 async def _hand_over(

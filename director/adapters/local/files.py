@@ -29,7 +29,10 @@ class Limits:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VmFile:
-    """``networks`` as the plan gave them. ``process`` is the VM's pid 1, None until it was started."""
+    """``networks`` as the plan gave them. ``process`` is the VM's pid 1, None until it was started.
+
+    ``stemcell`` is "host", or the one whose root the VM has.
+    """
 
     name: str
     instance: str
@@ -38,6 +41,7 @@ class VmFile:
     limits: Limits = field(default_factory=Limits)
     tags: Tree = field(default_factory=dict)
     process: Process | None = None
+    stemcell: str = "host"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Final
 from weakref import WeakValueDictionary
 
-from director.adapters.local import boot, root
+from director.adapters.local import boot, machine, root, stemcells
+from director.adapters.local.addresses import addresses_of
 from director.adapters.local.disks import PLACE_IN_VM, Disks
 from director.adapters.local.enrolment import make_vcap, renew_enrolment
 from director.adapters.local.files import DiskFile, Reader, VmFile, safe, write_file
@@ -29,6 +30,7 @@ from director.model.placement import DiskWish, Placements, VmWish
 from director.model.problem import Problem
 from director.model.sighting import Power, SeenDisk, SeenVm
 from director.model.tree import Tree
+from director.model.wanted import VmShape
 from director.ports.failure import InfrastructureFailure, Retry
 from director.ports.infrastructure import (
     DiskRequest,
@@ -55,6 +57,8 @@ class LocalInfrastructure:
         self._has_networks = os.geteuid() == 0
         self._reader = Reader()
         self._disks = Disks(self._home, self._reader)
+        self._stemcells = stemcells.Stemcells(self._home)
+        self._machines = machine.Machines(self._home, self._sockets)
         self._networks = Networks(str(self._home))
         self._slots = asyncio.Semaphore(calls_in_flight)
         self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -73,7 +77,7 @@ class LocalInfrastructure:
     async def info(self) -> InfrastructureInfo:
         return InfrastructureInfo(
             name="local",
-            stemcell_formats=("local",),
+            stemcell_formats=("local", stemcells.FORMAT),
             not_enforced=self._groups.not_enforced,
             can_grow_disks=True,
         )
@@ -83,7 +87,7 @@ class LocalInfrastructure:
             await self._checked_host()
         except InfrastructureFailure as failure:
             return (Finding(subject="this machine", is_well=False, detail=str(failure)),)
-        return (Finding(subject="this machine", is_well=True, detail="It can run VMs."),)
+        return (Finding(subject="this machine", is_well=True, detail=f"It can run VMs.{machine.warning(self._home)}"),)
 
     async def cloud_properties_for(self, resources: VmResources) -> Tree:
         return {"cpu": resources.cpu, "ram": resources.ram_mb, "disk": resources.ephemeral_disk_mb}
@@ -91,24 +95,35 @@ class LocalInfrastructure:
     async def place(self, vms: Sequence[VmWish], disks: Sequence[DiskWish]) -> Placements:
         """There is one place; what cannot be made in it is told before anything is changed."""
         del disks  # A directory fits anywhere.
-        checked = ((vm.label, wrong_in(vm.shape, own_network=self._has_networks)) for vm in vms)
+        checked = ((vm.label, self._wrong_in(vm.shape)) for vm in vms)
         return Placements(problems=tuple(_impossible(label, wrong) for label, wrong in checked if wrong))
 
+    def _wrong_in(self, shape: VmShape) -> Sequence[str]:
+        return wrong_in(shape, own_network=self._has_networks, is_known=self._is_known(shape.stemcell_cid))
+
+    def _is_known(self, cid: StemcellCid) -> bool:
+        return self._stemcells.root(cid) is not None
+
     async def create_stemcell(self, request: StemcellRequest) -> StemcellCid:
-        """Whatever the image holds, VMs run this host's own programs so far."""
+        """A root file system is unpacked; one of format "local" is this host, whatever its image holds."""
         form = request.properties.get("format", "local")
+        if form == stemcells.FORMAT:
+            return await self._stemcells.create(request)
         if form != "local":
             raise InfrastructureFailure(
-                f'The stemcell {request.key} is of format "{form}", but local VMs can only be this host yet: '
-                'use a stemcell of format "local".'
+                f'The stemcell {request.key} is of format "{form}", but local VMs are of "{stemcells.FORMAT}" or of '
+                'this host, "local": build one with `director build-stemcell --for local`.'
             )
         return HOST
 
     async def delete_stemcell(self, cid: StemcellCid) -> None:
-        """Nothing to do: the host stays where it is."""
+        """The host stays where it is."""
+        if cid != HOST:
+            await self._stemcells.delete(cid)
 
     async def create_vm(self, request: VmRequest) -> VmCid:
-        nics, limits = check_shape(request.shape, own_network=self._has_networks)
+        cid = request.shape.stemcell_cid
+        nics, limits = check_shape(request.shape, own_network=self._has_networks, is_known=self._is_known(cid))
         async with self._turn(safe(request.name)):
             known = self._reader.vm(self._file(request.name))
             if known is not None and self._is_on(known):
@@ -123,6 +138,7 @@ class LocalInfrastructure:
                     networks=request.shape.networks,
                     limits=limits,
                     tags=request.tags,
+                    stemcell=cid,
                 )
                 await self._make_vm(vm, nics, request.enrolment)
         return VmCid(request.name)
@@ -137,13 +153,19 @@ class LocalInfrastructure:
         await self._boot_vm(vm, nics, host)
 
     async def _boot_vm(self, vm: VmFile, nics: Sequence[Nic], host: root.Host) -> None:
-        directory = self._vms / vm.name
-        hostname = boot.hostname_of(vm.name)
-        joins = self._groups.create(vm.name, vm.limits)
-        root.write_etc(directory, hostname, nics)
+        directory, hostname, is_machine = self._vms / vm.name, boot.hostname_of(vm.name), vm.stemcell != HOST
+        if is_machine:
+            joins = await self._machines.create_groups(vm.name, vm.limits, self._groups)
+            lower, command = self._lower(vm), self._stemcells.agent_command(StemcellCid(vm.stemcell))
+            fstab = self._machines.prepare(directory, lower, host.root, nics, vm.limits, self._groups, hostname)
+        else:
+            joins, command = self._groups.create(vm.name, vm.limits), self._agent_command
+            root.write_etc(directory, hostname, nics)
+            fstab = root.fstab(directory, host)
         (directory / "groups").write_text("".join(f"{path}\n" for path in joins))
-        (directory / "fstab").write_text(root.fstab(directory, host))
-        (directory / "net").write_text(vm_commands(nics) if self._has_networks else "")
+        (directory / "fstab").write_text(fstab)
+        commands = vm_commands(nics, needs_default_route=is_machine) if self._has_networks else ""
+        (directory / "net").write_text(commands)
 
         async def connect(process: Process) -> None:
             write_file(self._file(vm.name), replace(vm, process=process))
@@ -154,10 +176,17 @@ class LocalInfrastructure:
             vm=directory,
             root=host.root,
             hostname=hostname,
-            agent_command=self._agent_command,
+            agent_command=command,
             own_network=self._has_networks,
+            is_machine=is_machine,
         )
         await boot.start(launch, connect, self._boot)
+
+    def _lower(self, vm: VmFile) -> Path:
+        lower = self._stemcells.root(StemcellCid(vm.stemcell))
+        if lower is None:
+            raise InfrastructureFailure(f'Stemcell "{vm.stemcell}" of VM "{vm.name}" is not on this machine any more.')
+        return lower
 
     async def clear_enrolment(self, cid: VmCid) -> None:
         """Nobody but the VM and this user can read it, and the agent removes it."""
@@ -183,7 +212,10 @@ class LocalInfrastructure:
             await kill(vm.process, boot.KILL_TIMEOUT_S)
         if self._has_networks:
             await self._networks.disconnect(vm.name, [nic.network for nic in read_nics(vm.networks, [])])
-        await self._groups.remove(vm.name)
+        if vm.stemcell == HOST:
+            await self._groups.remove(vm.name)
+        else:
+            await self._machines.remove_groups(vm.name, self._groups)
 
     async def reboot_vm(self, cid: VmCid) -> None:
         async with self._turn(safe(cid)):
@@ -202,11 +234,28 @@ class LocalInfrastructure:
         return SeenVm(name=name, cid=VmCid(name), power=Power.OFF) if is_half_made else None
 
     async def find_vms(
-        self, deployment: DeploymentName | None = None, *, doubted: Collection[VmName] | None = None
+        self,
+        deployment: DeploymentName | None = None,
+        *,
+        doubted: Collection[VmName] | None = None,
+        in_detail: bool = False,
     ) -> Mapping[VmName, SeenVm]:
         del doubted  # All are looked at.
+        see = self._seen_in_detail if in_detail else self._seen
         vms = (self._reader.vm(self._file(name)) for name in self._names())
-        return {VmName(vm.name): self._seen(vm) for vm in vms if vm and deployment in {None, vm.deployment}}
+        return {VmName(vm.name): see(vm) for vm in vms if vm and deployment in {None, vm.deployment}}
+
+    def _seen_in_detail(self, vm: VmFile) -> SeenVm:
+        """Without root a VM has this machine's network, in which nobody's addresses can be told apart."""
+        seen = self._seen(vm)
+        cards = len(read_nics(vm.networks, []))
+        is_told = self._has_networks and seen.power is Power.ON and vm.process is not None
+        found = addresses_of(vm.process.pid) if is_told and vm.process else None
+        return replace(
+            seen,
+            addresses=None if found is None else (found,) * cards,
+            tags={key: str(value) for key, value in sorted(vm.tags.items())},
+        )
 
     def _seen(self, vm: VmFile) -> SeenVm:
         return SeenVm(
@@ -256,11 +305,13 @@ class LocalInfrastructure:
         """VMs outlive the director; nothing is held open for them."""
 
     async def end_all(self) -> None:
-        """Removes every VM, disk, bridge and control group of this state directory."""
+        """Removes every VM, disk, stemcell, bridge and control group of this state directory."""
         async with asyncio.TaskGroup() as group:
             for name in self._names():
                 group.create_task(self.delete_vm(VmCid(name)))
-        for name in ("vms", "disks", "host"):
+        if self._has_networks:
+            await self._networks.remove_all()
+        for name in ("vms", "disks", "host", "stemcells"):
             await remove_tree(self._home / name)
 
     def _names(self) -> list[str]:

@@ -3,7 +3,8 @@
 #     init.sh DIRECTORY ROOT HOSTNAME AGENT...
 # Builds the VM's own root, changes into it, then keeps the agent running. It stays a shell because a waiting
 # shell is small and reaps every orphan of the VM. A director that dies before saying "go" ends this VM too:
-# the read below then finds the end of the file.
+# the read below then finds the end of the file. A machine (machine.py) comes here in its groups already, as they
+# must hold before they are its whole view; joining them again changes nothing.
 set -eu
 umask 022
 vm=$1 root=$2 name=$3
@@ -18,7 +19,14 @@ echo "$pid"
 
 # A user namespace may not write the file, but may make the call.
 { echo "$name" >/proc/sys/kernel/hostname; } 2>/dev/null || hostname "$name"
+machine=no
+if [ -e "$vm/machine" ]; then
+    machine=yes
+    . "${0%/*}/machine.sh"
+    lay_root
+fi
 mount --no-mtab --no-canonicalize --all --fstab "$vm/fstab"
+[ "$machine" = no ] || fill_root
 
 read -r go
 [ "$go" = go ]
@@ -29,6 +37,8 @@ cd "$root"
 pivot_root . .
 umount -l .
 cd /
+# Volumes that containers mount for each other come to be seen by them all, as on a machine of its own.
+[ "$machine" = no ] || mount --make-rshared /
 mkdir -p home media mnt root srv var/cache var/lib var/log var/spool
 
 echo ready

@@ -16,8 +16,9 @@ from director.ports.failure import InfrastructureFailure, Retry
 
 CONTROLLERS: Final = ("cpu", "memory", "pids")
 _LIMIT_OF: Final = {"cpu": "cpu", "memory": "ram"}
-# A runaway VM must not use up the machine's pids; a VM of containers needs some thousands.
-_PIDS_MAX: Final = 16_384
+# A runaway VM must not use up the machine's pids. A node of Kubernetes has up to 110 pods, some of hundreds of threads.
+PIDS_MAX: Final = 16_384
+MACHINE_PIDS_MAX: Final = 65_536
 _PERIOD_US: Final = 100_000
 # A killed process leaves its group a moment after its end was seen; version 1 tells nobody when.
 _REMOVE_PAUSES_S: Final = (0.001, 0.004, 0.016, 0.064, 0.25, 1.0, 2.0)
@@ -35,15 +36,15 @@ class Groups:
         """Names of limits, as cloud properties name them. Size of disks is not enforced by directories."""
         return tuple(sorted({"disk", *(name for key, name in _LIMIT_OF.items() if key not in self.roots)}))
 
-    def create(self, vm: str, limits: Limits) -> tuple[Path, ...]:
+    def create(self, vm: str, limits: Limits, pids_max: int = PIDS_MAX) -> tuple[Path, ...]:
         """Makes the VM's groups; returns the files into which a process writes 0 to join them."""
         try:
             for controller, root in self.roots.items():
                 group = root / vm
                 group.mkdir(parents=True, exist_ok=True)
-                if self.version == 2 and not _enable(root, set(self.roots)):
+                if self.version == 2 and not enable(root, set(self.roots)):
                     raise InfrastructureFailure(f"{root} does not hand its controllers down to its groups.")
-                for name, value in _settings(self.version, controller, limits):
+                for name, value in _settings(self.version, controller, limits, pids_max):
                     (group / name).write_text(value)
         except OSError as error:
             raise InfrastructureFailure(f"The control group of {vm} cannot be made: {error}.") from error
@@ -52,7 +53,7 @@ class Groups:
     async def remove(self, vm: str) -> None:
         """Removes the VM's groups with all it made below them; raises InfrastructureFailure when they stay busy."""
         for group in self._groups(vm):
-            await _remove_tree(group)
+            await remove_group(group)
             with suppress(OSError):  # another VM is in it: the last one takes it along
                 group.parent.rmdir()
 
@@ -60,11 +61,11 @@ class Groups:
         return sorted({root / vm for root in self.roots.values()})
 
 
-def _settings(version: int, controller: str, limits: Limits) -> Iterable[tuple[str, str]]:
+def _settings(version: int, controller: str, limits: Limits, pids_max: int) -> Iterable[tuple[str, str]]:
     quota = int(limits.cpu * _PERIOD_US) if limits.cpu else None
     ram = str(limits.ram_mb * 1024 * 1024) if limits.ram_mb else None
     if controller == "pids":
-        yield "pids.max", str(_PIDS_MAX)
+        yield "pids.max", str(pids_max)
     elif controller == "memory" and ram:
         yield ("memory.max" if version == 2 else "memory.limit_in_bytes"), ram
     elif controller == "cpu" and quota and version == 2:
@@ -73,7 +74,8 @@ def _settings(version: int, controller: str, limits: Limits) -> Iterable[tuple[s
         yield "cpu.cfs_quota_us", str(quota)
 
 
-async def _remove_tree(group: Path) -> None:
+async def remove_group(group: Path) -> None:
+    """With all below it, the deepest first; raises InfrastructureFailure when it stays busy."""
     for pause in _REMOVE_PAUSES_S:
         if _try_remove(group):
             return
@@ -108,18 +110,19 @@ def find_groups(owner: str, mountinfo: str, membership: str) -> Groups:
     """
     name = f"director-{owner}"
     first: dict[str, Path] = {}
-    for kind, options, point in _cgroup_mounts(mountinfo):
+    for kind, options, point in cgroup_mounts(mountinfo):
         if kind == "cgroup":
             first |= {key: point / name for key in CONTROLLERS if key in options and os.access(point, os.W_OK)}
         else:
             second = _delegated(point, membership)
             found = set(CONTROLLERS) & _words(second / "cgroup.controllers") if second else set()
-            if second and found and _enable(second, found):
+            if second and found and enable(second, found):
                 return Groups(version=2, roots={key: second / name for key in CONTROLLERS if key in found})
     return Groups(version=1, roots=first)
 
 
-def _cgroup_mounts(mountinfo: str) -> Iterable[tuple[str, list[str], Path]]:
+def cgroup_mounts(mountinfo: str) -> Iterable[tuple[str, list[str], Path]]:
+    """(kind, options of the hierarchy, where) of each."""
     for line in mountinfo.splitlines():
         left, _, right = line.partition(" - ")
         kind, _, options = right.split(" ", 2)
@@ -140,7 +143,7 @@ def _words(path: Path) -> set[str]:
     return set(path.read_text().split()) if path.exists() else set()
 
 
-def _enable(group: Path, controllers: set[str]) -> bool:
+def enable(group: Path, controllers: set[str]) -> bool:
     """Hands the controllers down. Refused where processes live in the group itself: then its groups have no limits."""
     control = group / "cgroup.subtree_control"
     missing = controllers - _words(control)

@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -119,27 +120,36 @@ def find_program(name: str, package: str) -> str:
 
 
 async def run(
-    arguments: Sequence[str], *, text: str = "", timeout_s: float, environment: Mapping[str, str] | None = None
-) -> None:
-    """Runs a program with ``text`` as its input; raises InfrastructureFailure with what it printed when it fails.
+    arguments: Sequence[str],
+    *,
+    text: str = "",
+    timeout_s: float,
+    environment: Mapping[str, str] | None = None,
+    starting: AbstractContextManager[None] | None = None,
+) -> str:
+    """Runs a program with ``text`` as its input; returns what it printed.
 
+    Raises InfrastructureFailure with that when it fails. ``starting`` is entered only while it is started.
     Input and output are memory files: no pipe, so no reader has to be awake for the program to go on.
     """
     given, printed = os.memfd_create("input"), os.memfd_create("output")
     try:
         os.write(given, text.encode())
         os.lseek(given, 0, os.SEEK_SET)
-        child = subprocess.Popen(  # noqa: ASYNC220  spawning is a vfork; the waiting below is asynchronous
-            list(arguments), stdin=given, stdout=printed, stderr=printed, env=environment or {"PATH": PATH}
-        )
+        with starting or nullcontext():
+            child = subprocess.Popen(  # noqa: ASYNC220  spawning is a vfork; the waiting below is asynchronous
+                list(arguments), stdin=given, stdout=printed, stderr=printed, env=environment or {"PATH": PATH}
+            )
         try:
             status = await ended(child, timeout_s, Path(arguments[0]).name)
         finally:
             child.kill()
             child.wait()
+        said = os.pread(printed, os.fstat(printed).st_size, 0).decode(errors="replace")
         if status != 0:
-            said = os.pread(printed, _ERRORS_SHOWN, 0).decode(errors="replace").strip()
-            raise InfrastructureFailure(f"{Path(arguments[0]).name} failed with status {status}: {said}")
+            reason = said[:_ERRORS_SHOWN].strip()
+            raise InfrastructureFailure(f"{Path(arguments[0]).name} failed with status {status}: {reason}")
+        return said
     finally:
         os.close(given)
         os.close(printed)

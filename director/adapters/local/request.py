@@ -12,7 +12,7 @@ from director.model.wanted import VmShape
 from director.ports.failure import InfrastructureFailure
 
 HOST: Final = StemcellCid("host")
-"""The only stemcell so far: this machine's own programs."""
+"""The stemcell that is this machine's own programs. Any other one is a root file system, and its VM a machine."""
 
 _LOOPBACK: Final = ipaddress.ip_network("127.0.0.0/8")
 _Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
@@ -29,23 +29,34 @@ class Nic:
     dns: tuple[str, ...] = ()
 
 
-def check_shape(shape: VmShape, *, own_network: bool) -> tuple[tuple[Nic, ...], Limits]:
-    """Raises InfrastructureFailure with everything that is wrong; ``own_network`` is what only root can give."""
-    nics, limits, wrong = _read_shape(shape, own_network=own_network)
+def check_shape(shape: VmShape, *, own_network: bool, is_known: bool = False) -> tuple[tuple[Nic, ...], Limits]:
+    """Raises InfrastructureFailure with everything that is wrong; ``own_network`` is what only root can give.
+
+    ``is_known``: the stemcell's root is on this machine.
+    """
+    nics, limits, wrong = _read_shape(shape, own_network=own_network, is_known=is_known)
     if wrong:
         raise InfrastructureFailure(" ".join(wrong))
     return nics, limits
 
 
-def wrong_in(shape: VmShape, *, own_network: bool) -> Sequence[str]:
+def wrong_in(shape: VmShape, *, own_network: bool, is_known: bool = False) -> Sequence[str]:
     """Everything that keeps this machine from making it, a sentence each."""
-    return _read_shape(shape, own_network=own_network)[2]
+    return _read_shape(shape, own_network=own_network, is_known=is_known)[2]
 
 
-def _read_shape(shape: VmShape, *, own_network: bool) -> tuple[tuple[Nic, ...], Limits, list[str]]:
+def _read_shape(shape: VmShape, *, own_network: bool, is_known: bool) -> tuple[tuple[Nic, ...], Limits, list[str]]:
     wrong: list[str] = []
-    if shape.stemcell_cid != HOST:
-        wrong.append(f'Stemcell "{shape.stemcell_cid}" is not on this machine; only "{HOST}" is offered yet.')
+    if shape.stemcell_cid != HOST and not own_network:
+        wrong.append(
+            f'Stemcell "{shape.stemcell_name}/{shape.stemcell_version}" is a root file system of its own, and only '
+            "root can give a VM one: run the director as root, or deploy on a stemcell of this host."
+        )
+    elif shape.stemcell_cid != HOST and not is_known:
+        wrong.append(
+            f'Stemcell "{shape.stemcell_name}/{shape.stemcell_version}" ({shape.stemcell_cid}) is not on this machine '
+            "(any more): upload it again with --fix."
+        )
     nics = read_nics(shape.networks, wrong)
     if not own_network:
         wrong += [_not_loopback(nic) for nic in nics if nic.address.version != 4 or nic.address.ip not in _LOOPBACK]

@@ -3,8 +3,8 @@
 Shown of the host, read-only: its programs (``SYSTEM``) and whatever the agent's own command needs. Not shown: homes,
 ``/var``, ``/run``, other users' files, and the director's state but for the VM's own pieces. ``/`` is a small memory
 file system, made anew at each boot; what must live over a reboot is below ``/var/vcap``.
+A VM of another stemcell than this host has a root of its own instead: machine.py.
 
-Note: growth. A stemcell other than this host is other lines here: an overlay at the root instead of memory.
 Note: cost. Making a directory on disk costs ten times a mount, so places are made in the VM's memory by mount itself,
 and what is equal for every VM (the place where the root is put together, the empty devices) is made once.
 """
@@ -59,25 +59,25 @@ def look_at_host(state_dir: Path, sockets_dir: Path, agent_command: Sequence[str
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
     _make_devices(devices)
     shown = shown_paths(agent_command)
-    lines = [_tmpfs(root, "mode=755"), _tmpfs(root / "tmp", "nosuid,nodev,mode=1777")]
-    lines += [_tmpfs(root / "run", "nosuid,nodev,mode=755"), _tmpfs(root / "run/lock", "nosuid,nodev,mode=1777")]
+    lines = [tmpfs(root, "mode=755"), tmpfs(root / "tmp", "nosuid,nodev,mode=1777")]
+    lines += [tmpfs(root / "run", "nosuid,nodev,mode=755"), tmpfs(root / "run/lock", "nosuid,nodev,mode=1777")]
     lines += [_shown(source, root, place) for source, place in shown]  # some may lie in /tmp
     lines += _kernel_mounts(root, own_network=own_network)
     lines += _device_mounts(root, devices)
-    lines.append(_line(sockets_dir, root / "run/director", "none", _read_only(sockets_dir, "bind")))
-    lines.append(_line(root / "run", root / "var/run", "none", "rbind"))
-    lines += [_line(root / name, root / "var" / Path(name).name, "none", "bind") for name in ("run/lock", "tmp")]
+    lines.append(line(sockets_dir, root / "run/director", "none", _read_only(sockets_dir, "bind")))
+    lines.append(line(root / "run", root / "var/run", "none", "rbind"))
+    lines += [line(root / name, root / "var" / Path(name).name, "none", "bind") for name in ("run/lock", "tmp")]
     if any(state_dir.is_relative_to(place) for _, place in shown):
-        lines.append(_tmpfs(root / state_dir.relative_to("/"), "ro,size=4k,mode=0"))
+        lines.append(tmpfs(root / state_dir.relative_to("/"), "ro,size=4k,mode=0"))
     return Host(root=root, mounts="".join(lines))
 
 
 def fstab(vm: Path, host: Host) -> str:
     """Every mount of a VM in order, for one ``mount --all`` in its namespaces before the change of root."""
     own = [name for name in OWN_FILES if (vm / name).exists() and _is_plain(Path("/etc", name))]
-    lines = [_line(vm / name, host.root / "etc" / name, "none", "bind", make=False) for name in own]
-    lines += [_line(vm / "vcap", host.root / "var/vcap", "none", "bind")]
-    lines += [_line(vm / "disks", host.root / place, "none", "bind") for place in ("run/disks", "var/run/disks")]
+    lines = [line(vm / name, host.root / "etc" / name, "none", "bind", make=False) for name in own]
+    lines += [line(vm / "vcap", host.root / "var/vcap", "none", "bind")]
+    lines += [line(vm / "disks", host.root / place, "none", "bind") for place in ("run/disks", "var/run/disks")]
     return host.mounts + "".join(lines)
 
 
@@ -148,22 +148,22 @@ def _make_devices(devices: Path) -> None:
 
 
 def _device_mounts(root: Path, devices: Path) -> list[str]:
-    lines = [_line(devices, root / "dev", "none", _read_only(devices, "bind"))]
-    lines += [_line(f"/dev/{name}", root / "dev" / name, "none", "bind", make=False) for name in DEVICES]
-    lines.append(_line("devpts", root / "dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=0620"))
-    return [*lines, _tmpfs(root / "dev/shm", "nosuid,nodev,mode=1777")]
+    lines = [line(devices, root / "dev", "none", _read_only(devices, "bind"))]
+    lines += [line(f"/dev/{name}", root / "dev" / name, "none", "bind", make=False) for name in DEVICES]
+    lines.append(line("devpts", root / "dev/pts", "devpts", "newinstance,ptmxmode=0666,mode=0620"))
+    return [*lines, tmpfs(root / "dev/shm", "nosuid,nodev,mode=1777")]
 
 
 def _kernel_mounts(root: Path, *, own_network: bool) -> list[str]:
     """The kernel's sysfs belongs to a network namespace: only who owns one may mount it anew."""
-    fresh = _line("sysfs", root / "sys", "sysfs", "nosuid,nodev,noexec,ro")
-    shared = _line("/sys", root / "sys", "none", "rbind")
-    return [_line("proc", root / "proc", "proc", "nosuid,nodev,noexec"), fresh if own_network else shared]
+    fresh = line("sysfs", root / "sys", "sysfs", "nosuid,nodev,noexec,ro")
+    shared = line("/sys", root / "sys", "none", "rbind")
+    return [line("proc", root / "proc", "proc", "nosuid,nodev,noexec"), fresh if own_network else shared]
 
 
 def _shown(source: Path, root: Path, place: Path) -> str:
     # With all that is mounted below: a user namespace may not take a mount apart.
-    return _line(source, root / place.relative_to("/"), "none", _read_only(source, "rbind"))
+    return line(source, root / place.relative_to("/"), "none", _read_only(source, "rbind"))
 
 
 def _read_only(source: Path, how: str) -> str:
@@ -171,11 +171,11 @@ def _read_only(source: Path, how: str) -> str:
     return ",".join([how, "ro", *(name for bit, name in _LOCKED.items() if flags & bit)])
 
 
-def _tmpfs(target: Path, options: str) -> str:
-    return _line("tmpfs", target, "tmpfs", options)
+def tmpfs(target: Path, options: str) -> str:
+    return line("tmpfs", target, "tmpfs", options)
 
 
-def _line(source: Path | str, target: Path, kind: str, options: str, *, make: bool = True) -> str:
+def line(source: Path | str, target: Path, kind: str, options: str, *, make: bool = True) -> str:
     made = ",X-mount.mkdir" if make else ""
     return f"{_escaped(source)} {_escaped(target)} {kind} {options}{made} 0 0\n"
 

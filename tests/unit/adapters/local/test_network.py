@@ -18,6 +18,9 @@ def test_names_fit_the_kernel_and_differ_by_director_network_vm_and_card():
     assert len(names) == 6
     assert max(len(name) for name in names) <= 15
     assert one.bridge("a") == Networks("/state/one").bridge("a"), "a restarted director finds its own"
+    assert one.namespace.name != two.namespace.name
+    assert one.link != two.link
+    assert len(one.link) <= 15
 
 
 def test_a_hardware_address_is_local_unicast_and_stays_with_its_address():
@@ -46,3 +49,25 @@ def test_a_range_reached_elsewhere_is_refused_and_the_default_route_is_not_in_th
     check_free(nic, ROUTES.format(destination="0001A8C0", mask="00FFFFFF"))
     with pytest.raises(InfrastructureFailure, match=r"10\.0\.0\.0/16 through eth0"):
         check_free(nic, ROUTES.format(destination="0000000A", mask="0000FFFF"))
+
+
+def test_what_leads_there_through_our_own_link_is_no_other_way():
+    (nic,) = read_nics({"a": NET}, [])
+    routes = ROUTES.format(destination="0000000A", mask="00FFFFFF")
+    check_free(nic, routes, {"eth0"})
+    with pytest.raises(InfrastructureFailure, match="through eth0"):
+        check_free(nic, routes, {"eth1"})
+
+
+@pytest.mark.parametrize(
+    "network, route",
+    [
+        ({"ip": "10.0.0.5", "prefix": 24}, "route add default dev eth0"),
+        ({**NET, "default": ["dns"]}, "route add default via 10.0.0.1 dev eth0"),
+    ],
+)
+def test_who_needs_some_default_route_gets_one_where_no_network_gives_any(network, route):
+    nics = read_nics({"a": network}, [])
+    assert "default" not in vm_commands(nics)
+    assert vm_commands(nics, needs_default_route=True).splitlines()[-1] == route
+    assert vm_commands(read_nics({"a": NET}, []), needs_default_route=True).count("default") == 1

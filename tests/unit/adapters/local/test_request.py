@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import pytest
 
 from director.adapters.local.files import Limits
-from director.adapters.local.request import check_shape, read_limits, read_nics
+from director.adapters.local.request import check_shape, read_limits, read_nics, wrong_in
+from director.model.names import StemcellCid
 from director.ports.failure import InfrastructureFailure, Retry
 from tests.contract.local_vm import vm_request
 
@@ -74,3 +77,19 @@ def test_limits_are_read_by_either_name(properties, limits):
     wrong = []
     assert read_limits(properties, wrong) == limits
     assert not wrong
+
+
+def test_a_stemcell_of_its_own_needs_root_and_to_be_there():
+    wished = replace(
+        shape({"a": manual("127.0.0.5")}),
+        stemcell_name="debian",
+        stemcell_version="7",
+        stemcell_cid=StemcellCid("root-0123"),
+    )
+    assert wrong_in(wished, own_network=True, is_known=True) == []
+    (wrong,) = wrong_in(wished, own_network=True, is_known=False)
+    assert '"debian/7"' in wrong
+    assert "--fix" in wrong
+    for is_known in (True, False):
+        (wrong,) = wrong_in(wished, own_network=False, is_known=is_known)
+        assert "run the director as root" in wrong
