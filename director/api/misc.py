@@ -53,10 +53,6 @@ async def ssh(request: Request) -> Response:
     raise not_built("ssh")
 
 
-async def export_release(_: Request) -> Response:
-    raise not_built("export of compiled releases")
-
-
 async def links(_: Request) -> Response:
     raise not_built("the links API")
 

@@ -103,6 +103,14 @@ class CompiledPackage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class CompiledRelease:
+    """A release with builds in place of sources, as it is exported (section 8.2)."""
+
+    release: Release
+    builds: tuple[tuple[Package, CompiledPackage], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Catalog:
     """All uploaded software a plan may choose from. ``compiled`` is keyed by ``CompiledPackage.key``."""
 

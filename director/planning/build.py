@@ -18,13 +18,13 @@ from director.model.record import InstanceRecord
 from director.model.release import Catalog, Stemcell
 from director.model.step import AwaitAgent, ClearEnrolment, CompilePackage, CreateVm, DeleteVm, ForgetInstance
 from director.model.tree import Tree
-from director.model.wanted import Address, VmShape, Wanted, WantedInstance
+from director.model.wanted import Address, VmShape, WantedInstance
 from director.planning.address import free_addresses, subnets_in
 from director.planning.attach import vm_properties
 from director.planning.chain import Rules, VmIdentity, identity_of
 from director.planning.limit import limits_of
 from director.planning.network import settings_of
-from director.planning.package import Compilation, missing_compilations
+from director.planning.package import Compilation
 from director.planning.resolve import Sizes
 
 COMPILATION = GroupName("compilation")
@@ -58,7 +58,8 @@ class _Worker:
 
 
 def build_steps(
-    wanted: Wanted,
+    missing: tuple[Compilation, ...],
+    deployment: DeploymentName,
     catalog: Catalog,
     clouds: CloudConfig | None,
     *,
@@ -72,14 +73,13 @@ def build_steps(
 
     Raises Refused when the compilation network has no address left for a worker (130011).
     """
-    missing = missing_compilations(wanted, catalog)
     if not missing:
         return Builds(by_key={})
     assert clouds is not None, "a deployment with packages has a cloud config"
     on_place = tuple(replace(one, stemcell=_at_place(one.stemcell, clouds, catalog)) for one in missing)
     workers = [
         _without_fabric(worker, rules)
-        for worker in _workers(on_place, clouds, taken, wanted.deployment, plan_id, first_index, sizes)
+        for worker in _workers(on_place, clouds, taken, deployment, plan_id, first_index, sizes)
     ]
     by_key = {build.key: _key_of(build) for build in missing}
     return Builds(
@@ -185,9 +185,14 @@ def _cloud_properties(clouds: CloudConfig, sizes: Sizes, cpi: str) -> Tree:
     return merged  # type: ignore[return-value]  # trees merged are a tree
 
 
+def compiles_on(clouds: CloudConfig) -> str:
+    """The CPI of the zone that compiles; empty for the director's own infrastructure."""
+    return next((az.cpi for az in clouds.azs if az.name == clouds.compilation.az), None) or ""
+
+
 def _at_place(stemcell: Stemcell, clouds: CloudConfig, catalog: Catalog) -> Stemcell:
     """The stemcell as it was uploaded to the infrastructure of the zone that compiles. Raises Refused."""
-    cpi = next((az.cpi for az in clouds.azs if az.name == clouds.compilation.az), None) or ""
+    cpi = compiles_on(clouds)
     for one in (stemcell, *catalog.stemcells):
         if (one.name, one.version, one.cpi) == (stemcell.name, stemcell.version, cpi):
             return one

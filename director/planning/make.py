@@ -37,6 +37,7 @@ from director.planning.handover import hand_over
 from director.planning.inputs import Inputs
 from director.planning.limit import CALLS, SCRIPTS, Wave, group_limit, group_limit_name, waves
 from director.planning.order import in_order
+from director.planning.package import Compilation, missing_compilations
 from director.planning.steps import Chain
 
 IN_MOTION = frozenset({Move.CREATE, Move.UPDATE, Move.RECREATE, Move.START, Move.RESTART})
@@ -233,9 +234,13 @@ class Maker:
         self.steps.extend(chain.steps)
         return chain.last
 
-    def builds(self) -> Builds:
+    def builds(self, missing: tuple[Compilation, ...] | None = None) -> Builds:
+        """Of ``missing``; of all that is wanted when that is None."""
+        if missing is None:
+            missing = missing_compilations(self.given.wanted, self.given.catalog)
         builds = build_steps(
-            self.given.wanted,
+            missing,
+            self.given.wanted.deployment,
             self.given.catalog,
             self.given.clouds,
             taken=self.addresses(),

@@ -5,11 +5,12 @@ equal builds. It may not order or schedule compilation beyond putting dependenci
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from graphlib import CycleError, TopologicalSorter
 
 from director.model.deployment import InstanceGroup
 from director.model.names import PackageName, ReleaseName
-from director.model.problem import Problem
+from director.model.problem import Problem, Refused
 from director.model.release import Catalog, CompiledPackage, Job, Package, Release, Stemcell
 from director.model.tree import digest_of
 from director.model.wanted import Wanted, WantedPackage
@@ -30,6 +31,33 @@ def package_key(fingerprint: str, stemcell_os: str, stemcell_version: str, depen
     return digest_of([fingerprint, stemcell_os, stemcell_version, sorted(dependency_keys)])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Build:
+    """A compiled package as a release's manifest lists it. ``dependencies`` are names of others in that manifest."""
+
+    name: str
+    fingerprint: str
+    stemcell_os: str
+    stemcell_version: str
+    dependencies: tuple[str, ...] = ()
+
+
+def keys_of(builds: Iterable[Build]) -> Mapping[str, str]:
+    """The key of each, by name; of none where they need each other in a circle, or where one it needs is not listed."""
+    listed = {build.name: build for build in builds}
+    try:
+        order = tuple(TopologicalSorter({name: one.dependencies for name, one in listed.items()}).static_order())
+    except CycleError:
+        return {}
+    keys: dict[str, str] = {}
+    for name in order:
+        build = listed.get(name)
+        if build is not None and all(need in keys for need in build.dependencies):
+            needs = [keys[need] for need in build.dependencies]
+            keys[name] = package_key(build.fingerprint, build.stemcell_os, build.stemcell_version, needs)
+    return keys
+
+
 class Packages:
     """Finds packages, closures and keys in a catalog, and remembers them while one deployment is resolved."""
 
@@ -38,17 +66,25 @@ class Packages:
         self._lines: dict[tuple[str, str, str], list[CompiledPackage]] = {}
         for built in catalog.compiled.values():
             self._lines.setdefault((built.name, built.fingerprint, built.stemcell_os), []).append(built)
+        packages = (package for release in catalog.releases for package in release.packages)
+        self._sources = {(p.name, p.fingerprint): p for p in packages if p.blob is not None}
         self._packages: dict[tuple[ReleaseName, str], dict[PackageName, Package]] = {}
         self._keys: dict[tuple[ReleaseName, str, PackageName, str, str], str] = {}
 
     def find(self, release: Release, name: PackageName) -> Package:
-        """Raises AssertionError for a name the release lacks: uploads are checked for that."""
+        """With its source, if any release brought that. Raises AssertionError for a name the release lacks: uploads
+        are checked for that.
+        """
         at = (release.name, release.version)
         if at not in self._packages:
-            self._packages[at] = {package.name: package for package in release.packages}
+            self._packages[at] = {package.name: self._with_source(package) for package in release.packages}
         package = self._packages[at].get(name)
         assert package is not None, f"release {release.name}/{release.version} was stored without package {name}"
         return package
+
+    def _with_source(self, package: Package) -> Package:
+        source = self._sources.get((package.name, package.fingerprint))
+        return package if source is None else replace(package, blob=source.blob, digest=source.digest)
 
     def closure(self, release: Release, names: Iterable[PackageName]) -> tuple[Package, ...]:
         """The named packages and all they depend on, by name."""
@@ -130,6 +166,20 @@ def missing_compilations(wanted: Wanted, catalog: Catalog) -> tuple[Compilation,
             if at not in seen:
                 seen.add(at)
                 _add_missing(found, packages, releases[job.release, job.release_version], job.job, stemcell)
+    return _dependencies_first({key: one for key, one in found.items() if key not in catalog.compiled})
+
+
+def missing_for(release: Release, jobs: Iterable[Job], stemcell: Stemcell, catalog: Catalog) -> tuple[Compilation, ...]:
+    """What must be compiled before ``jobs`` of ``release`` are compiled for ``stemcell``; in the same order.
+
+    Raises Refused with every package of which there is neither source nor build (60001).
+    """
+    packages, found = Packages(catalog), dict[str, Compilation]()
+    for job in jobs:
+        _add_missing(found, packages, release, job, stemcell)
+    lacking = sorted(one.package.name for key, one in found.items() if not packages.has(one.package, key))
+    if lacking:
+        raise Refused([_no_source(name, release, stemcell) for name in lacking])
     return _dependencies_first({key: one for key, one in found.items() if key not in catalog.compiled})
 
 

@@ -13,7 +13,8 @@ from director.model.record import DeploymentRecord
 from director.model.release import Catalog, Release, Stemcell
 from director.ports.archives import Archives, ReadStemcell
 from director.ports.infrastructure import StemcellRequest
-from director.ports.store import Change, DropRelease, DropStemcell, PutCompiled, PutRelease, PutStemcell
+from director.ports.store import Change, DropStemcell, PutCompiled, PutRelease, PutStemcell
+from director.reconcile.compiled import drops, with_builds
 from director.reconcile.driver import Job
 from director.reconcile.requests import DeleteRelease, DeleteStemcell, UpdateRelease, UpdateStemcell
 
@@ -40,11 +41,12 @@ class Software:
         with _stage(job, "Extracting release", "Extracting release"), _consumed(Path(request.path)):
             catalog = await self.world.store.catalog()
             known = _all_parts(catalog)
-            read = await self.archives.read_release(Path(request.path), known=known)
-        release = read.release
+            read = await self.archives.read_release(Path(request.path), known=known, built=catalog.compiled.keys())
+        release = with_builds(read.release, catalog, is_fix=request.fix) if read.is_compiled else read.release
         with _stage(job, "Processing release", f"Recording {release.name}/{release.version}"):
             changes: list[Change] = [PutRelease(release=release)]
-            changes += [PutCompiled(package=package) for package in read.compiled]
+            new = (package for package in read.compiled if request.fix or package.key not in catalog.compiled)
+            changes += [PutCompiled(package=package) for package in new]
             await self.world.store.commit(*changes)
         return f"Created release '{release.name}/{release.version}'"
 
@@ -100,7 +102,7 @@ class Software:
         _refuse_missing(found, "release", what, 30005)
         _refuse_used(users, "release", what, 30007, is_forced=request.force)
         with _stage(job, "Deleting release", what):
-            await self.world.store.commit(*(DropRelease(name=r.name, version=r.version) for r in found))
+            await self.world.store.commit(*drops(found, catalog))
         return f"/releases/{request.name}"
 
     async def delete_stemcell(self, request: DeleteStemcell, job: Job) -> str:

@@ -5,7 +5,7 @@ Reads and checks only; blobs are stored by ``reader`` once nothing is wrong.
 
 import itertools
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -22,9 +22,11 @@ from director.model.names import PackageName, ReleaseName
 from director.model.problem import Problem, Refused
 from director.model.release import Job, Package, Release
 from director.model.tree import Node
+from director.planning.package import Build, keys_of
 
 Part = TypeVar("Part", Job, Package)
 MANIFEST: Final = "release.MF"
+COMPILED: Final = "compiled_packages"
 WANTED: Final = re.compile(rf"{re.escape(MANIFEST)}|(jobs|packages|compiled_packages)/[^/]+\.tgz")
 VERSION: Final = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.+-]*")
 
@@ -44,20 +46,38 @@ class Listed:
     def member(self) -> str:
         return f"{self.kind}/{self.name}.tgz"
 
+    @property
+    def build(self) -> Build:
+        """Of a compiled package."""
+        os_name, version = self.stemcell
+        return Build(
+            name=self.name,
+            fingerprint=self.fingerprint,
+            stemcell_os=os_name,
+            stemcell_version=version,
+            dependencies=self.dependencies,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OpenedRelease:
-    """``release`` without blobs for what came in the archive; ``files`` has those, by member name."""
+    """``release`` without blobs for what came in the archive; ``files`` has those, by member name. ``keys`` has what
+    its compiled packages are known by.
+    """
 
     release: Release
     listed: tuple[Listed, ...]
     files: Mapping[str, Path]
+    keys: Mapping[str, str]
+    is_compiled: bool
 
 
 @dataclass(slots=True)
 class _Opening:
     known: Release | None
     limits: Limits
+    built: Collection[str] = ()
+    keys: Mapping[str, str] = field(default_factory=dict)
     files: dict[str, Path] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
@@ -65,12 +85,15 @@ class _Opening:
         self.problems.append(release_problem(number, detail, fix))
 
 
-def open_release(path: Path, scratch: Path, limits: Limits, known: Release | None) -> OpenedRelease:
+def open_release(
+    path: Path, scratch: Path, limits: Limits, known: Release | None, built: Collection[str] = ()
+) -> OpenedRelease:
     """Copies the parts into ``scratch`` and checks them all. Blocks. Raises Refused with every problem."""
-    opening = _Opening(known, limits)
+    opening = _Opening(known, limits, built)
     _copy_parts(path, scratch, opening)
     manifest = _manifest(opening)
     listed = _list(manifest, opening)
+    opening.keys = keys_of(one.build for one in listed if one.kind == COMPILED)
     release = Release(
         name=ReleaseName(word(manifest.get("name"))),
         version=word(manifest.get("version")),
@@ -82,7 +105,10 @@ def open_release(path: Path, scratch: Path, limits: Limits, known: Release | Non
     _check_needs(release, opening)
     if opening.problems:
         raise Refused(opening.problems)
-    return OpenedRelease(release=release, listed=listed, files=opening.files)
+    is_compiled = isinstance(manifest.get(COMPILED), list) and not manifest.get("packages")
+    return OpenedRelease(
+        release=release, listed=listed, files=opening.files, keys=opening.keys, is_compiled=is_compiled
+    )
 
 
 def _copy_parts(path: Path, scratch: Path, opening: _Opening) -> None:
@@ -121,10 +147,10 @@ def _manifest(opening: _Opening) -> Mapping[str, Node]:
 
 
 def _list(manifest: Mapping[str, Node], opening: _Opening) -> tuple[Listed, ...]:
-    if manifest.get("packages") and manifest.get("compiled_packages"):
+    if manifest.get("packages") and manifest.get(COMPILED):
         opening.wrong(words.INVALID_ARCHIVE, "release.MF has both packages and compiled_packages.")
     listed: dict[tuple[bool, str], Listed] = {}
-    for kind in ("jobs", "packages", "compiled_packages"):
+    for kind in ("jobs", "packages", COMPILED):
         node = manifest.get(kind)
         if node is not None and not isinstance(node, list):
             opening.wrong(words.INVALID_ARCHIVE, f"{kind} in release.MF is not a list.")
@@ -149,7 +175,7 @@ def _listed(kind: str, entry: Node, opening: _Opening) -> Listed | None:
         )
         return None
     os_name, _, version = word(fields.get("stemcell")).rpartition("/")
-    if kind == "compiled_packages" and not (os_name and version):
+    if kind == COMPILED and not (os_name and version):
         opening.wrong(
             words.INVALID_ARCHIVE, f'compiled package "{name}" in release.MF names no stemcell as os/version.'
         )
@@ -186,7 +212,7 @@ def _packages(listed: Iterable[Listed], opening: _Opening) -> Iterable[Package]:
         elif known is not None:
             yield replace(known, dependencies=tuple(PackageName(name) for name in one.dependencies))
             continue
-        else:
+        elif not (one.kind == COMPILED and opening.keys.get(one.name) in opening.built):
             detail = f'The archive has no {one.member} for package "{one.name}", nor has the director.'
             opening.wrong(words.PACKAGE_SOURCE, detail, "upload the whole release.")
         yield Package(
@@ -209,7 +235,7 @@ def _has_its_digest(one: Listed, opening: _Opening) -> bool:
 
 def _check_package(one: Listed, opening: _Opening) -> None:
     try:
-        is_compiled = one.kind == "compiled_packages"
+        is_compiled = one.kind == COMPILED
         unsafe = unsafe_entries(opening.files[one.member], opening.limits, links_may_leave=is_compiled)
     except BrokenArchive as error:
         opening.wrong(words.PACKAGE_ARCHIVE, f"{one.member}: {error}.")

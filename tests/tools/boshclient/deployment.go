@@ -76,6 +76,7 @@ func deploy(d director.Director, c command) (any, error) {
 	}
 	opts := director.UpdateOpts{
 		Recreate: c.Recreate, Fix: c.Fix, Canaries: c.Canaries, MaxInFlight: c.MaxInFlight, DryRun: c.DryRun,
+		RecreatePersistentDisks: c.NewDisks,
 	}
 	if c.SkipDrain {
 		opts.SkipDrain = director.SkipDrains{{All: true}}

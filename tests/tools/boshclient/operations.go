@@ -31,6 +31,7 @@ type command struct {
 	Fix         bool     `json:"fix"`
 	Rebase      bool     `json:"rebase"`
 	Recreate    bool     `json:"recreate"`
+	NewDisks    bool     `json:"recreate_persistent_disks"`
 	DryRun      bool     `json:"dry_run"`
 	Force       bool     `json:"force"`
 	Hard        bool     `json:"hard"`
@@ -47,6 +48,9 @@ type command struct {
 	Vars        string   `json:"vars"`
 	AllKeys     bool     `json:"all_keys"`
 	AllVars     bool     `json:"all_vars"`
+
+	Stemcell string   `json:"stemcell"`
+	Jobs     []string `json:"jobs"`
 
 	Resolutions map[string]*string `json:"resolutions"`
 	Limits      map[string]string  `json:"limits"`
@@ -68,6 +72,9 @@ func init() {
 		"upload_release":        uploadRelease,
 		"delete_release":        deleteRelease,
 		"match_packages":        matchPackages,
+		"export_release":        on(exportRelease),
+		"send_release":          sendRelease,
+		"verify":                verify,
 		"stemcells":             stemcells,
 		"stemcell_needs_upload": stemcellNeedsUpload,
 		"upload_stemcell":       uploadStemcell,

@@ -52,7 +52,7 @@ func hasRelease(d director.Director, c command) (any, error) {
 		}
 		name, version = info.Name, info.Version
 	}
-	return d.HasRelease(name, version, director.OSVersionSlug{})
+	return d.HasRelease(name, version, stemcellOf(c))
 }
 
 func deleteRelease(d director.Director, c command) (any, error) {

@@ -1,13 +1,16 @@
 """Releases, stemcells, and the archives that are uploaded."""
 
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from director.reconcile.requests import DeleteRelease, DeleteStemcell, UpdateRelease, UpdateStemcell
+from director.model.release import Catalog, Package
+from director.planning.package import package_key
+from director.reconcile.requests import DeleteRelease, DeleteStemcell, ExportRelease, UpdateRelease, UpdateStemcell
 from tests.unit.api.room import Room
-from tests.unit.api.samples import shop
+from tests.unit.api.samples import compiled, release, shop
 
 ARCHIVE = {"Content-Type": "application/x-compressed"}
 
@@ -20,6 +23,7 @@ async def test_releases_are_listed_with_versions_in_their_own_order(room: Room) 
     assert row["release_versions"][0] == {
         "version": "1.0.0", "commit_hash": "non-git", "uncommitted_changes": False, "currently_deployed": True,
         "job_names": ["server", "status", "tests"],
+        "package_count": 1, "has_source": True, "compiled_for": {},
     }  # fmt: skip
     assert row["release_versions"][1]["currently_deployed"] is False
 
@@ -62,6 +66,116 @@ async def test_packages_known_in_source_may_be_left_out(room: Room) -> None:
     assert answer.json() == ["fp-ruby"]
     assert (await room.ask("POST", "/packages/matches", content="name: app")).json() == []
     assert (await room.ask("POST", "/packages/matches_compiled", content=manifest)).json() == []
+
+
+COMPILED = """
+name: app
+compiled_packages:
+- {name: ruby, fingerprint: fp-ruby, stemcell: local/1, dependencies: [base]}
+- {name: base, fingerprint: fp-base, stemcell: local/1, dependencies: []}
+- {name: other, fingerprint: fp-other, stemcell: local/1}
+"""
+
+
+def compiled_app(room: Room, *names: str) -> None:
+    """The packages of COMPILED, of which ``names`` are compiled for local/1 and no source is there."""
+    keys = {"base": package_key("fp-base", "local", "1", [])}
+    keys |= {"ruby": package_key("fp-ruby", "local", "1", [keys["base"]])}
+    builds = [replace(compiled(), key=keys[name], name=name, fingerprint=f"fp-{name}") for name in names]
+    packages = (
+        Package(name="base", fingerprint="fp-base"),
+        Package(name="ruby", fingerprint="fp-ruby", dependencies=("base",)),
+    )
+    room.store.software = Catalog(
+        releases=(replace(release(), packages=packages),), compiled={built.key: built for built in builds}
+    )
+    room.blobs.kept = {"c-ruby": b"build"}
+
+
+async def test_compiled_packages_may_be_left_out_only_as_they_were_compiled(room: Room) -> None:
+    """Another stemcell, another dependency or a lost blob make it another build, or none."""
+    compiled_app(room, "ruby", "base")
+
+    async def matches(manifest: str) -> object:
+        return (await room.ask("POST", "/packages/matches_compiled", content=manifest)).json()
+
+    assert await matches(COMPILED) == ["fp-base", "fp-ruby"]
+    assert await matches(COMPILED.replace("local/1", "local/2")) == []
+    assert await matches(COMPILED.replace("fp-base", "fp-new")) == []
+    assert await matches(COMPILED.replace("dependencies: [base]", "dependencies: [gone]")) == ["fp-base"]
+    assert await matches(COMPILED.replace("dependencies: []", "dependencies: [ruby]")) == [], "a circle"
+    for odd in ("name: app", "compiled_packages: 5", "compiled_packages: [5, {name: x}, {name: [], stemcell: a/b}]"):
+        assert await matches(odd) == []
+    room.blobs.kept = {}
+    assert await matches(COMPILED) == []
+
+
+async def test_the_list_says_what_a_release_is_compiled_for_and_whether_it_has_source(room: Room) -> None:
+    compiled_app(room, "base")
+    (row,) = (await room.get("/releases"))[0]["release_versions"]
+    assert (row["package_count"], row["has_source"], row["compiled_for"]) == (2, False, {"local/1": 1})
+    compiled_app(room, "base", "ruby")
+    (row,) = (await room.get("/releases"))[0]["release_versions"]
+    assert row["compiled_for"] == {"local/1": 2}
+
+
+ASKED = {
+    "deployment_name": "shop",
+    "release_name": "app",
+    "release_version": "1.0.0",
+    "stemcell_os": "local",
+    "stemcell_version": "1",
+    "sha2": True,
+    "jobs": [{"name": "server"}],
+}
+
+
+async def test_exporting_a_release_is_a_task_of_its_deployment(room: Room) -> None:
+    shop(room)
+    answer = await room.ask("POST", "/releases/export", json=ASKED)
+    assert (answer.status_code, answer.headers["location"]) == (303, "/tasks/1")
+    assert room.driver.asked == [
+        ExportRelease(
+            deployment="shop",
+            release="app",
+            version="1.0.0",
+            stemcell_os="local",
+            stemcell_version="1",
+            jobs=("server",),
+            sha2=True,
+        )
+    ]
+    assert room.store.all_tasks[1].description == "export release: 'app/1.0.0' for 'local/1'"
+
+
+@pytest.mark.parametrize(
+    "change,status,code",
+    [
+        ({"deployment_name": "none"}, 404, 70000),
+        ({"release_version": None}, 400, 40001),
+        ({"jobs": [{}]}, 400, 40001),
+        ({"sha2": "yes"}, 400, 40000),
+    ],
+)
+async def test_an_export_that_lacks_something_is_refused(
+    room: Room, change: dict[str, object], status: int, code: int
+) -> None:
+    shop(room)
+    answer = await room.ask("POST", "/releases/export", json={**ASKED, **change})
+    assert (answer.status_code, answer.json()["code"]) == (status, code)
+    assert not room.driver.asked
+
+
+async def test_a_clean_up_names_exported_releases_that_are_still_there(room: Room) -> None:
+    shop(room)
+    for blob in ("here", "gone", "here"):
+        room.driver.results[ExportRelease] = ("done", f'{{"blobstore_id": "{blob}", "sha1": "x"}}\n')
+        await room.ask("POST", "/releases/export", json=ASKED)
+    room.driver.results[ExportRelease] = ("it failed", "")
+    await room.ask("POST", "/releases/export", json=ASKED)
+    room.blobs.kept = {"here": b"archive"}
+    shown = await room.get("/cleanup/dryrun?remove_all=false&keep_orphaned_disks=false")
+    assert shown["exported_releases"] == ["here"]
 
 
 async def test_an_uploaded_release_is_a_file_only_the_director_may_read(room: Room) -> None:

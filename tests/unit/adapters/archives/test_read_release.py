@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tarfile
 from dataclasses import replace
 
 import pytest
@@ -57,6 +58,16 @@ async def test_a_compiled_release_brings_compiled_packages_under_the_key_that_pl
     lib = package_key("fp-lib", "ubuntu-jammy", "1.5", [base])
     assert {built.name: built.key for built in read.compiled} == {"base": base, "lib": lib}
     assert {built.stemcell_os for built in read.compiled} == {"ubuntu-jammy"}
+
+
+async def test_a_release_exported_by_bosh_is_read_directories_license_and_all(bench, make):
+    """Its director packs whole directories, the manifest somewhere among them, and more than we ask for."""
+    bench.kind, bench.packages = "compiled_packages", {"lib": []}
+    bench.manifest["license"] = {"version": "f", "fingerprint": "f", "sha1": "0" * 40}
+    directories = {name: make.member(name, tarfile.DIRTYPE) for name in ("./", "./compiled_packages", "./jobs")}
+    bench.extra = {**directories, "LICENSE": "text", "license.tgz": make.tgz({"LICENSE": "text"})}
+    read = await bench.read()
+    assert ([job.name for job in read.release.jobs], [build.name for build in read.compiled]) == (["app"], ["lib"])
 
 
 @pytest.mark.parametrize("form", ["{sha1}", "sha256:{sha256}", "{sha1};sha256:{sha256}", "sha512:{sha512}"])
