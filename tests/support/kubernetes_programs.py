@@ -1,0 +1,37 @@
+"""Kubernetes' real programs for tests: found in the cache of tools/kubernetes-blobs, else compiled, once on a machine.
+
+Compiling takes minutes of both cores: without CI=true a test whose programs are not there is skipped, and says how to
+get them.
+"""
+
+import os
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOOL = ROOT / "tools" / "kubernetes-blobs"
+VERSION = "1.36.3"
+
+
+def hyperkube(directory: Path, version: str = VERSION) -> Path:
+    """The directory with `etcd`, `etcdctl`, `kubectl` and the others."""
+    release = directory / f"release-{version}"
+    only = [] if os.environ.get("CI") == "true" else ["--from-cache"]
+    command = [sys.executable, str(TOOL), "--ready-made", *only, version, str(release)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode and only:
+        pytest.skip(
+            f"Kubernetes {version} is not compiled here: tools/kubernetes-blobs --ready-made {version} DIRECTORY"
+        )
+    assert done.returncode == 0, done.stderr
+    (archive,) = (release / "blobs" / "hyperkube").iterdir()
+    programs = directory / f"programs-{version}"
+    with tarfile.open(archive) as tar:
+        tar.extractall(programs, filter="data")
+    for name in ("etcd", "etcdctl", "kubectl", "kube-apiserver"):
+        (programs / name).symlink_to("hyperkube")
+    return programs
