@@ -87,8 +87,8 @@ class Witness(MemoryInfrastructure):
         super().__init__()
         self._scene, self._dice = scene, random.Random("witness")
 
-    async def find_vms(self, deployment=None, *, doubted=None):  # type: ignore[no-untyped-def,override]  # noqa: ANN001, ANN201  as its base
-        del deployment, doubted
+    async def find_vms(self, deployment=None, *, doubted=None, in_detail=False):  # type: ignore[no-untyped-def,override]  # noqa: ANN001, ANN201  as its base
+        del deployment, doubted, in_detail
         await asyncio.sleep(self._dice.uniform(*self._scene.witness_s))
         return {VmName(soul.name): self._vm(soul) for soul in self._scene.souls}
 

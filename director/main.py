@@ -50,6 +50,7 @@ from director.reconcile.watch import Rules, Watch
 from director.settings import Settings
 from director.version import VERSION
 
+DAY_S: Final = 86400.0
 HEARTBEATS_MISSED: Final = 3
 """An agent that has missed so many is silent."""
 
@@ -110,6 +111,7 @@ async def serve(settings: Settings) -> None:
             networks=partial(show_networks, world, refresh=parts.cpis.refresh),
             examine=Doctor(world=world, targets=parts.gateway.targets, reach=reach, refresh=parts.cpis.refresh).examine,
             upload_size_max=settings.upload_size_max,
+            orphans_kept_s=settings.orphans_kept_days * DAY_S,
         )
         count_health(world.meter, services.health)
         loops = {"pulse": driver.run, "watch": watch.run, "steady": steady.run}
@@ -123,7 +125,7 @@ def _driver(settings: Settings, home: Home, parts: Parts, preparer: Preparer) ->
         Deployments(preparer=preparer, world=world, encode=plan_to_tree, decode=plan_from_tree),
         Software(world=world, archives=ArchiveReader(blobs, home.scratch), scratch=home.scratch),
         Visit(world=world, blobs=blobs, scratch=home.scratch),
-        Tidy(world=world),
+        Tidy(world=world, blobs=blobs, orphans_kept_s=settings.orphans_kept_days * DAY_S),
         OutlivingNetworks(world=world, encode=plan_to_tree),
     )
     return Driver(

@@ -34,6 +34,7 @@ class Settings(AlertSettings):
     heartbeat_s: int = Field(default=10, ge=1)
     agent_wait_s: float = Field(default=600.0, gt=0)
     resume_tasks: bool = True
+    orphans_kept_days: float = Field(default=5.0, ge=0)
     heal: bool = True
     patience_s: float | None = Field(default=None, gt=0)
     repairs_at_once: int = Field(default=32, ge=1)

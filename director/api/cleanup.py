@@ -10,8 +10,9 @@ from director.api.services import services_of
 from director.api.stemcells import stemcell_row
 from director.model.release import Release
 from director.model.tree import Node
+from director.reconcile.exported import exported_blobs
 from director.reconcile.requests import CleanUp
-from director.reconcile.unused import KEPT, unused
+from director.reconcile.unused import KEPT, expired, unused
 
 
 async def clean_up(request: Request) -> Response:
@@ -25,18 +26,20 @@ async def clean_up(request: Request) -> Response:
 
 async def show_clean_up(request: Request) -> Response:
     """What a clean-up would delete now; deletes nothing."""
-    store = services_of(request).store
+    services = services_of(request)
+    store = services.store
     is_all = flag(request, "remove_all")
     releases, stemcells = unused(await store.catalog(), await store.deployments(), keep=0 if is_all else KEPT)
-    takes_disks = is_all and not flag(request, "keep_orphaned_disks")
-    disks = await store.disks(orphaned=True) if takes_disks else ()
+    kept_s = 0.0 if is_all else services.orphans_kept_s
+    orphans = () if flag(request, "keep_orphaned_disks") else await store.disks(orphaned=True)
+    disks = expired(orphans, services.clock.now(), kept_s)
     value = {
         "releases": _by_name(releases),
         "stemcells": [stemcell_row(stemcell, []) for stemcell in stemcells],
         "compiled_packages": [],
-        "orphaned_disks": [disk_row(disk) for disk in sorted(disks, key=lambda d: d.name)],
+        "orphaned_disks": [disk_row(disk) for disk in disks],
         "orphaned_vms": [],
-        "exported_releases": [],
+        "exported_releases": [*await exported_blobs(store, services.tasklog, services.blobs)],
         "dns_blobs": [],
     }
     return json_answer(value)

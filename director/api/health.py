@@ -36,11 +36,12 @@ async def show_health(request: Request) -> Response:
     switch = await services.store.setting(SETTING)
     listed = _listed(report, name)
     value = {
+        "looked": report.has_looked,
         "seen_s": _age(report.at, now),
         "deployments": 1 if record else len(await services.store.deployments()),
         "resurrection": not (switch or {}).get("paused", False),
         "repairs": report.is_on,
-        "counts": _counts(record, [one.finding for one in listed]) if record else _by_name(dict(report.counts)),
+        "counts": _counts(record, report, listed),
         "instances": [_row(one, now) for one in listed],
         "doubts": list(report.doubts),
     }
@@ -58,8 +59,11 @@ def _listed(report: HealthReport, deployment: str) -> list[Verdict | Repairing]:
     return sorted(of_it, key=lambda one: (one.finding.deployment, one.finding.group, one.finding.label))
 
 
-def _counts(record: Record, listed: list[Finding]) -> Mapping[str, int]:
-    """The watch counts all deployments together. Whom it does not list is as it should be."""
+def _counts(record: Record | None, report: HealthReport, rows: list[Verdict | Repairing]) -> Mapping[str, int]:
+    """The watch counts all deployments together. Whom it does not list is as it should be, once it has looked."""
+    if record is None or not report.has_looked:
+        return _by_name(dict(report.counts))
+    listed: list[Finding] = [one.finding for one in rows]
     counts = Counter(finding.condition for finding in listed)
     told = {finding.instance for finding in listed}
     watched = [one for one in record.instances if one.lifecycle is Lifecycle.SERVICE and not one.is_compilation]

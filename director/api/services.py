@@ -24,6 +24,7 @@ from director.reconcile.drift import DriftReport
 from director.reconcile.driver import Driver
 from director.reconcile.fabric_report import NetworksReport
 from director.reconcile.steady import Steady
+from director.reconcile.unused import ORPHANS_KEPT_S
 
 EncodePlan: TypeAlias = Callable[[Plan], Tree]
 ExplainPlan: TypeAlias = Callable[[Plan], str]
@@ -84,6 +85,8 @@ class Services:
     check_cpis: CheckCpis
     health: Callable[[], HealthReport]
     upload_size_max: int = UPLOAD_SIZE_MAX
+    orphans_kept_s: float = ORPHANS_KEPT_S
+    """How long a clean-up leaves an orphaned disk."""
     metrics: Callable[[str], tuple[bytes, str]] = _no_metrics
     """The exposition and its content type, for who sends this Accept."""
     recent_alerts: Callable[[], Sequence[Alert]] = tuple

@@ -80,9 +80,14 @@ class Metered:
         return await self._timed("find_vm", self._inner.find_vm(name))
 
     async def find_vms(
-        self, deployment: DeploymentName | None = None, *, doubted: Collection[VmName] | None = None
+        self,
+        deployment: DeploymentName | None = None,
+        *,
+        doubted: Collection[VmName] | None = None,
+        in_detail: bool = False,
     ) -> Mapping[VmName, SeenVm]:
-        return await self._timed("find_vms", self._inner.find_vms(deployment, doubted=doubted))
+        found = self._inner.find_vms(deployment, doubted=doubted, in_detail=in_detail)
+        return await self._timed("find_vms", found)
 
     async def reboot_vm(self, cid: VmCid) -> None:
         return await self._timed("reboot_vm", self._inner.reboot_vm(cid))

@@ -3,9 +3,10 @@
 from dataclasses import replace
 from typing import Final, assert_never
 
-from director.execution.silence import why_silent
+from director.execution.silence import unless_lost, why_silent
 from director.execution.world import Run, World, is_running_since
-from director.model.names import BlobId, Digest, DiskName, InstanceId, StepKey
+from director.model.names import BlobId, Digest, DiskName, InstanceId, PlanId, StepKey
+from director.model.plan import PlannedStep
 from director.model.record import Applied, DiskState
 from director.model.release import CompiledPackage
 from director.model.sighting import SeenAgent, SeenProcess
@@ -83,15 +84,26 @@ async def perform(step: AgentStep, key: StepKey, run: Run, world: World) -> Tree
             return await _compile(step, key, run, world)
         case _:
             request, timeout_s = _request(step, run)
-            result = await _ask(step, request, timeout_s, f"{run.plan_id}/{key}", world, run)
+            result = await _ask(step, request, timeout_s, _asked(run.plan_id, key), world, run)
     if isinstance(step, MountDisk | MigrateDisk):
         await _mounted(step.disk if isinstance(step, MountDisk) else step.new, run, world)
     return result
 
 
+def forget(planned: PlannedStep, plan: PlanId, world: World) -> None:
+    """What came of the step is recorded, or nobody will walk its plan any more: its agent need not remember it."""
+    if isinstance(planned.step, Simple | CompilePackage):
+        world.agents.forget(planned.step.agent, _asked(plan, planned.key))
+
+
+def _asked(plan: str, key: StepKey) -> str:
+    """What an agent knows a step by: the same whenever that plan is walked, and no other's."""
+    return f"{plan}/{key}"
+
+
 async def _await_agent(step: AwaitAgent, run: Run, world: World) -> None:
     try:
-        await world.agents.await_connected(step.agent, step.timeout_s)
+        await unless_lost(world.agents.await_connected(step.agent, step.timeout_s), step.agent, run, world)
     except AgentSilent as silent:
         if silent.retry is Retry.NEVER:
             raise  # its VM was given up, so nothing is the matter with it
@@ -131,7 +143,8 @@ async def _ask(
 ) -> Tree:
     """The agent's answer; its failures get the instance's label, so that a task's error says where."""
     try:
-        return await world.agents.ask(step.agent, request, key=key, timeout_s=timeout_s)
+        answer = world.agents.ask(step.agent, request, key=key, timeout_s=timeout_s)
+        return await unless_lost(answer, step.agent, run, world)
     except (AgentFailure, AgentSilent) as failure:
         raise type(failure)(f"{run.label_of(step.instance)}: {failure}", retry=failure.retry) from failure
 
@@ -197,7 +210,7 @@ async def _compile_now(step: CompilePackage, key: StepKey, run: Run, world: Worl
         digest=source.digest,
         dependencies=tuple(run.source_of(name, needed) for name, needed in step.needs),
     )
-    result = await _ask(step, request, COMPILE_S, f"{run.plan_id}/{key}", world, run)
+    result = await _ask(step, request, COMPILE_S, _asked(run.plan_id, key), world, run)
     return CompiledPackage(
         key=step.key,
         name=step.package,
@@ -213,7 +226,8 @@ async def _await_running(step: AwaitRunning, run: Run, world: World) -> None:
     """Within ``max_ms`` every process must have been up for ``min_ms`` (decision 0003: readiness, not sleep)."""
     label, min_s, max_s = run.label_of(step.instance), step.watch.min_ms / 1000, step.watch.max_ms / 1000
     try:
-        await world.agents.await_seen(step.agent, lambda seen: is_running_since(seen, min_s), max_s)
+        up = world.agents.await_seen(step.agent, lambda seen: is_running_since(seen, min_s), max_s)
+        await unless_lost(up, step.agent, run, world)
     except AgentSilent:
         seen = world.agents.seen().get(step.agent)
         raise Failure(_not_running(label, max_s, seen)) from None

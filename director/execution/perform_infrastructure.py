@@ -71,6 +71,7 @@ async def _create_vm(step: CreateVm, key: StepKey, run: Run, world: World) -> Tr
         state=VmState.CREATING,
         created_at=world.clock.now(),
         has_enrolment=(await infrastructure.info()).leaves_enrolment,
+        tags={**step.tags, "deployment": run.name, "name": run.label_of(step.instance)},
     )
     run.vms[vm.name] = vm
     async with intending("create vm", step.vm, key, run, world, PutVm(record=vm)) as done:
@@ -82,7 +83,7 @@ async def _create_vm(step: CreateVm, key: StepKey, run: Run, world: World) -> Tr
                 shape=_filled(step.shape, run),
                 enrolment=enrolment,
                 disks=_cids(step.disks, run),
-                tags={**step.tags, "deployment": run.name, "name": run.label_of(step.instance)},
+                tags=vm.tags,
                 where=step.placement.where,
             )
         )

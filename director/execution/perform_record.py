@@ -5,7 +5,9 @@ from typing import assert_never
 
 from director.execution.trail import event
 from director.execution.world import Run, World
+from director.model.health import attempts_name
 from director.model.names import DeploymentName
+from director.model.problem_found import problems_name
 from director.model.record import DiskState
 from director.model.steady import setting_of
 from director.model.step import ForgetDeployment, ForgetInstance, OrphanDisk, RecordDeployment, RecordInstance
@@ -13,6 +15,7 @@ from director.model.tree import Tree
 from director.ports.store import (
     DropDeployment,
     DropInstance,
+    DropSetting,
     DropVariables,
     PutDeployment,
     PutDisk,
@@ -39,17 +42,18 @@ async def perform(step: RecordStep, run: Run, world: World) -> Tree:
         case ForgetDeployment():
             await world.secrets.forget(run.name)
             await world.store.commit(
-                DropVariables(deployment=run.name), DropDeployment(name=run.name), *await _policies(run.name, world)
+                DropVariables(deployment=run.name), DropDeployment(name=run.name), *await _settings(run.name, world)
             )
         case _:
             assert_never(step)
     return {}
 
 
-async def _policies(name: DeploymentName, world: World) -> list[PutSetting]:
-    """Another deployment of this name is not to be kept to what was wished of this one."""
-    setting = setting_of(name)
-    return [PutSetting(name=setting, value={})] if await world.store.setting(setting) else []
+async def _settings(name: DeploymentName, world: World) -> list[PutSetting | DropSetting]:
+    """Another deployment of this name is not to be kept to what was wished of this one, nor held for its troubles."""
+    policy = setting_of(name)
+    ended = [PutSetting(name=policy, value={})] if await world.store.setting(policy) else []
+    return [*ended, DropSetting(name=attempts_name(name)), DropSetting(name=problems_name(name))]
 
 
 async def _record_instance(step: RecordInstance, run: Run, world: World) -> None:

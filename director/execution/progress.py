@@ -6,12 +6,15 @@ It decides nothing. The rows are small facts of the store (settings): ``walk:<ta
 Note: done and not marked. A step is marked after it was performed, so a director may die in between. Nothing that
 needs this step is marked then: it is performed again at once, which each step allows (``perform``'s docstring).
 Marks of cheap steps wait for the next one that is written, in order: what is missing are always the last ones.
+What an agent did is not done again even so: it may forget an answer only when the step's mark is written, or the
+task's end is (``let_go``), so that until then it gives the same answer, good or bad.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from director.execution import perform_agent as agents
 from director.execution.world import World
 from director.model.names import StepKey, TaskId
 from director.model.plan import Plan, PlannedStep
@@ -64,29 +67,41 @@ class Progress:
 
     def __init__(self, task: TaskId, plan: Plan, world: World) -> None:
         self._task = task
+        self._plan = plan.id
         self._world = world
-        self._pending: list[PutSetting] = []
+        self._pending: list[tuple[PlannedStep, PutSetting]] = []
+        self._begun: dict[StepKey, PlannedStep] = {}
         self._writing = asyncio.Lock()
         self._number = {step.key: number for number, step in enumerate(plan.steps)}
 
     async def mark(self, planned: PlannedStep, result: Tree) -> None:
         """Notes that it is done, and what came of it; written at once if it is one of ``ONCE``, else with the next."""
         name = _name(self._task, self._number[planned.key])
-        self._pending.append(PutSetting(name=name, value={"result": result}))
+        self._pending.append((planned, PutSetting(name=name, value={"result": result})))
         if isinstance(planned.step, ONCE) or len(self._pending) >= PENDING_MAX:
             await self._write()
 
     async def begin(self, planned: PlannedStep) -> None:
         """Before what takes something away that steps done before it would miss, if they were done again."""
+        self._begun[planned.key] = planned
         if isinstance(planned.step, ENDING):
             await self._write()
+
+    def let_go(self) -> None:
+        """The task's end is recorded: no agent need remember any of its steps, however they ended."""
+        for planned in self._begun.values():
+            agents.forget(planned, self._plan, self._world)
+        self._begun.clear()
 
     async def _write(self) -> None:
         """Returns when all that was pending is written, whoever writes it."""
         async with self._writing:
-            if changes := tuple(self._pending):
-                await _commit(changes, self._world)
-                del self._pending[: len(changes)]
+            if marks := tuple(self._pending):
+                await _commit([mark for _, mark in marks], self._world)
+                del self._pending[: len(marks)]
+                for planned, _ in marks:
+                    del self._begun[planned.key]
+                    agents.forget(planned, self._plan, self._world)
 
 
 async def _commit(changes: Sequence[PutSetting], world: World) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from director.execution.fabrics import Fabrics
 from director.execution.infrastructures import Infrastructures
+from director.execution.looks import Looks
 from director.model.names import DeploymentName, DiskName, InstanceId, TaskId, VmName
 from director.model.record import DeploymentRecord, DiskRecord, InstanceRecord, Record, VmRecord
 from director.model.release import Catalog, CompiledPackage, Package
@@ -65,6 +66,7 @@ class Run:
     packages: Mapping[str, Package]
     manifest: str | None = None
     hints: dict[DiskName, Tree] = field(default_factory=dict)
+    looks: Looks = field(default_factory=Looks)
 
     @property
     def name(self) -> DeploymentName:
@@ -110,9 +112,15 @@ def start_run(
         contents=contents,
         values=values,
         compiled=dict(catalog.compiled),
-        packages={package.fingerprint: package for release in catalog.releases for package in release.packages},
+        packages=_sources(catalog),
         manifest=manifest,
     )
+
+
+def _sources(catalog: Catalog) -> Mapping[str, Package]:
+    """By fingerprint. What one release brought only compiled another may have brought with source."""
+    packages = (package for release in catalog.releases for package in release.packages)
+    return {package.fingerprint: package for package in packages if package.blob is not None}
 
 
 def is_running_since(seen: SeenAgent, min_s: float) -> bool:

@@ -60,7 +60,7 @@ def build_deployment(doc: Document) -> Deployment:
         name=DeploymentName(text(root, "name")),
         releases=build_releases(doc),
         stemcells=tuple(_stemcell(doc, ("stemcells", i), tree) for i, tree in trees(root, "stemcells")),
-        update=_update(tree_at(root, "update"), {}),
+        update=build_update(tree_at(root, "update"), {}),
         groups=tuple(_group(doc, ("instance_groups", i), tree) for i, tree in trees(root, "instance_groups")),
         addons=tuple(_without_teams(addon) for addon in build_addons(doc)),
         variables=build_variables(doc),
@@ -141,7 +141,7 @@ def _stemcell(doc: Document, path: Path, tree: Tree) -> StemcellRef:
     )
 
 
-def _update(own: Tree, above: Tree) -> UpdateRules:
+def build_update(own: Tree, above: Tree) -> UpdateRules:
     """A group's rules: each key it lacks is the deployment's (section 1.5)."""
     tree = {**above, **own}
     return UpdateRules(
@@ -187,7 +187,7 @@ def _group(doc: Document, path: Path, tree: Tree) -> InstanceGroup:
         stemcell=text(tree, "stemcell"),
         jobs=tuple(_job(doc, (*path, "jobs", i), job) for i, job in trees(tree, "jobs")),
         networks=tuple(_group_network(doc, (*path, "networks", i), net, len(networks)) for i, net in networks),
-        update=_update(tree_at(tree, "update"), tree_at(doc.root, "update")),
+        update=build_update(tree_at(tree, "update"), tree_at(doc.root, "update")),
         lifecycle=_lifecycle(tree),
         azs=tuple(AzName(az) for az in texts(tree, "azs")),
         vm_type=text_or_none(tree, "vm_type"),

@@ -107,13 +107,21 @@ class Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """A repair that was begun, in wall clock seconds. ``error`` is empty while it runs and when it worked."""
+    """A repair that was begun, in wall clock seconds. ``error`` is empty while it runs and when it worked. One that
+    ``has_helped`` was followed by a while in which the instance ran, whatever came after.
+    """
 
     at: float
     remedy: Remedy
     task: TaskId | None = None
     ended_at: float | None = None
     error: str = ""
+    has_helped: bool = False
+
+
+def attempts_name(deployment: DeploymentName) -> str:
+    """The setting of the store that holds a deployment's attempts."""
+    return f"repairs:{deployment}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +159,8 @@ class HealthReport:
     """All that the watch knows at ``at`` (monotonic; ``wall`` is the same moment in wall clock seconds).
 
     ``counts`` are instances by condition, ``verdicts`` those not well or held, ``repairing`` repairs under way.
-    ``doubts`` are why the director trusts its own eyes less than usual, in words.
+    ``doubts`` are why the director trusts its own eyes less than usual, in words. Until it ``has_looked`` once it knows
+    nothing, of nobody.
     """
 
     at: float
@@ -161,3 +170,4 @@ class HealthReport:
     verdicts: tuple[Verdict, ...] = ()
     repairing: tuple[Repairing, ...] = ()
     doubts: tuple[str, ...] = field(default=())
+    has_looked: bool = True

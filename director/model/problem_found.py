@@ -113,3 +113,8 @@ def open_problem_of(tree: Tree) -> OpenProblem:
         data=data,
     )
     return OpenProblem(id=number, found=found)
+
+
+def problems_name(deployment: str) -> str:
+    """The setting of the store that holds what the last scan of a deployment found."""
+    return f"problems:{deployment}"

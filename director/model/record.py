@@ -53,6 +53,8 @@ class VmRecord:
     cid: VmCid | None = None
     has_enrolment: bool = False
     """What its agent enrols with still lies where the infrastructure's users could read it."""
+    tags: Tree = field(default_factory=dict)
+    """What it was made with for people to read; empty for one made before tags were recorded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

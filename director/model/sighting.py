@@ -29,6 +29,9 @@ class SeenVm:
     """``sizes`` has those of cpu, ram and disk (MB) that can be seen. ``place`` says where it runs, for people, and
     ``guest`` what is seen of the system inside it, as the end of a sentence. One that is not ``is_whole`` is on
     although ``create_vm`` has not done all for it: it must be asked again.
+
+    ``addresses`` are those of each network card, in the order of its networks' names, none where none is shown. They
+    and ``tags`` are None where the infrastructure cannot tell, or was not asked for details.
     """
 
     name: VmName
@@ -40,6 +43,8 @@ class SeenVm:
     place: str = ""
     guest: str = ""
     is_whole: bool = True
+    addresses: tuple[tuple[str, ...], ...] | None = None
+    tags: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,7 +2,7 @@
 
 Meltdown (bosh-director.md 5.3, on by default): so many and so great a part lost within a window, per deployment, zone
 and whole director, holds every repair there; it ends when no more are lost, not by a person. Beside it so many repairs
-at a time, and never two instances with disks of one group: the others may be all that holds its data.
+at a time, and of a group with disks no more than ``quorum`` lets.
 
 Note: a deployment has one repair task at a time. Were that cut at what may begin now, all would wait for the slowest of
 them again and again. So what is proven gone rides along in the task, and begins when one of it has ended. What may come
@@ -11,12 +11,13 @@ back by itself does not: it would be replaced without anybody having looked agai
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from director.model.health import Condition, Finding, Repairing, Verdict
 from director.model.names import DeploymentName, InstanceId
 from director.model.plan import Hold
+from director.planning.quorum import GroupKey, Quorum, Quorums
 
 GONE: Final = frozenset({Condition.MISSING, Condition.OFF, Condition.NO_VM})
 """Nothing of it runs, for sure."""
@@ -44,10 +45,10 @@ class Loss:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fleet:
-    """Every instance that should be started: deployment and zone by id, and who keeps data on a disk."""
+    """Every instance that should be started: deployment and zone by id; and the groups that keep data on disks."""
 
     places: Mapping[InstanceId, tuple[DeploymentName, str | None]]
-    with_disks: frozenset[InstanceId] = frozenset()
+    quorums: Mapping[GroupKey, Quorum] = field(default_factory=dict)
 
 
 def braked(
@@ -64,13 +65,13 @@ def braked(
     melted = meltdowns(fleet, losses, brakes, now)
     free = brakes.repairs_max - _at_once(repairing)
     begun: set[DeploymentName] = set()
-    busy = {_quorum(one.finding) for one in repairing if one.finding.instance in fleet.with_disks}
+    quorums = Quorums(fleet.quorums, verdicts, repairing, fleet.places)
     changed: dict[InstanceId, Verdict] = {}
     for verdict in _in_turn(verdict for verdict in verdicts if verdict.is_due):
         finding = verdict.finding
         hold, until = _meltdown_hold(finding, melted)
-        if hold is None and finding.instance in fleet.with_disks and _quorum(finding) in busy:
-            hold = _hold(finding, "hold.quorum", f"another instance of {finding.group} with a disk is being repaired")
+        if hold is None:
+            hold = quorums.hold(verdict)
         rides = free <= 0 and finding.deployment in begun and finding.condition in GONE
         if hold is None and free <= 0 and not rides:
             hold = _hold(finding, "hold.busy", f"{brakes.repairs_max} repairs are under way already")
@@ -82,8 +83,7 @@ def braked(
         else:
             free -= 1
         begun.add(finding.deployment)
-        if finding.instance in fleet.with_disks:
-            busy.add(_quorum(finding))
+        quorums.take(finding, verdict.remedy)
     return tuple(changed.get(verdict.finding.instance, verdict) for verdict in verdicts)
 
 
@@ -168,10 +168,6 @@ def _meltdown_hold(finding: Finding, melted: Mapping[tuple[str, str], Meltdown])
         "It is held until no more are lost for a while; `director cloud-check` repairs at once"
     )
     return _hold(finding, "hold.meltdown", words), last.until
-
-
-def _quorum(finding: Finding) -> tuple[str, str]:
-    return str(finding.deployment), finding.group
 
 
 def _urgency(verdict: Verdict) -> tuple[bool, str, str, str]:

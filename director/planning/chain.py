@@ -116,6 +116,7 @@ def add_create(chain: Chain, decision: Decision, wanted: WantedInstance, rules: 
     identity = next_identity(decision, wanted)
     if decision.move is Move.CREATE:
         attach.add_withdraw(chain, decision.case.recorded)
+        _add_orphan_strays(chain, decision, wanted.id, keeping=identity.name)
     for vm in decision.case.vms:
         if vm.name != identity.name:
             attach.add_delete_vm(chain, decision.case.recorded, vm, rules.fabrics)
@@ -125,8 +126,18 @@ def add_create(chain: Chain, decision: Decision, wanted: WantedInstance, rules: 
     chain.add("await-agent", AwaitAgent(instance=wanted.id, agent=identity.agent, timeout_s=rules.agent_wait_s))
     if wanted.shape.cpi in rules.leavers:
         chain.add("clear-enrolment", ClearEnrolment(instance=wanted.id, vm=identity.name))
-    add_disks(chain, decision.case.disk, wanted, identity, rules, is_new_vm=True)
+    new_disk = decision.case.forced.new_disk
+    add_disks(chain, decision.case.disk, wanted, identity, rules, is_new_vm=True, is_new_disk=new_disk)
     return identity
+
+
+def _add_orphan_strays(
+    chain: Chain, decision: Decision, instance: InstanceId, *, keeping: VmName | None = None
+) -> None:
+    """Before the VM goes, and with it the mark of the disk in use. Its deletion detaches them, but from the VM kept."""
+    for stray in decision.case.stray_disks:
+        if stray.vm is None or stray.vm != keeping:
+            chain.add(f"orphan-{stray.name}", OrphanDisk(instance=instance, disk=stray.name))
 
 
 def _create_vm(wanted: WantedInstance, identity: VmIdentity, disks: tuple[DiskName, ...]) -> CreateVm:
@@ -150,10 +161,14 @@ def add_disks(
     rules: Rules,
     *,
     is_new_vm: bool = False,
+    is_new_disk: bool = False,
 ) -> None:
-    """From the disk that is there to the disk that is wanted, with its data (4.2 "Persistent disk")."""
-    grows = disk is not None and _grows(disk, wanted, rules)
-    is_same = grows or (disk is not None and wanted.disk is not None and _is_like(disk, wanted))
+    """From the disk that is there to the disk that is wanted, with its data (4.2 "Persistent disk"). ``is_new_disk``:
+    another one was asked for even if they are alike; one that was still being created is new enough.
+    """
+    is_asked = is_new_disk and disk is not None and disk.state is not DiskState.CREATING
+    grows = not is_asked and disk is not None and _grows(disk, wanted, rules)
+    is_same = grows or (not is_asked and disk is not None and wanted.disk is not None and _is_like(disk, wanted))
     name = disk.name if disk and is_same else DiskName(f"disk-{wanted.id[:8]}-{rules.serial}")
     if disk and wanted.disk is None and is_new_vm:
         chain.add("orphan-disk", OrphanDisk(instance=wanted.id, disk=disk.name))
@@ -286,6 +301,7 @@ def add_update(chain: Chain, decision: Decision, wanted: WantedInstance, spec: A
     assert vm is not None, "only an instance with a VM is updated"
     if decision.move is Move.RECREATE:
         add_stop(chain, decision, wanted.id, spec, kind=SHUTDOWN, rules=rules)
+        _add_orphan_strays(chain, decision, wanted.id)
         add_release_vm(chain, decision, wanted.id, rules)
         return add_create(chain, replace(decision, case=replace(decision.case, vms=())), wanted, rules).agent
     applied = decision.case.recorded.applied if decision.case.recorded else None
@@ -303,7 +319,7 @@ def add_update(chain: Chain, decision: Decision, wanted: WantedInstance, spec: A
         if stray.vm == vm.name:
             chain.add(f"detach-{stray.name}", DetachDisk(instance=wanted.id, vm=vm.name, disk=stray.name))
         chain.add(f"orphan-{stray.name}", OrphanDisk(instance=wanted.id, disk=stray.name))
-    add_disks(chain, decision.case.disk, wanted, identity, rules)
+    add_disks(chain, decision.case.disk, wanted, identity, rules, is_new_disk=decision.case.forced.new_disk)
     return vm.agent
 
 

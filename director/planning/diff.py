@@ -132,14 +132,23 @@ class Case:
 
     @property
     def disk(self) -> DiskRecord | None:
-        """The disk in use, or made for use when its attaching was interrupted."""
+        """The disk in use, or made for use when its attaching was interrupted. Of two the newer one is in use once it
+        counts as attached, for then all data is on it; until then the older one is.
+        """
         kept = [disk for disk in self.disks if disk.state is not DiskState.ORPHANED]
-        return min(kept, key=lambda disk: (disk.state is not DiskState.ATTACHED, disk.name), default=None)
+        attached = [disk for disk in kept if disk.state is DiskState.ATTACHED]
+        return max(attached, key=_age_of, default=None) or min(kept, key=_age_of, default=None)
 
     @property
     def stray_disks(self) -> tuple[DiskRecord, ...]:
         """What an interrupted migration left: owned, but not the disk in use."""
         return tuple(disk for disk in self.disks if disk.state is not DiskState.ORPHANED and disk != self.disk)
+
+
+def _age_of(disk: DiskRecord) -> tuple[int, str]:
+    """Newer disks of an instance end in greater numbers."""
+    number = disk.name.rpartition("-")[2]
+    return (int(number) if number.isdecimal() else 0, disk.name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,10 +9,12 @@ caller (``is_settling``).
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Final
 
 from director.model.names import DeploymentName, DiskName, InstanceId, VmCid, VmName
 from director.model.record import DiskRecord, DiskState, InstanceRecord, VmRecord, VmState
 from director.model.sighting import Power, SeenDisk, SeenVm
+from director.planning.drift_vm import other_addresses, other_sizes, other_tags
 
 
 class DriftKind(Enum):
@@ -20,6 +22,8 @@ class DriftKind(Enum):
     VM_OFF = "vm off"
     VM_CID = "vm under another cid"
     VM_SIZE = "vm of another size"
+    VM_ADDRESS = "vm at another address"
+    VM_TAGS = "vm with other tags"
     VM_UNRECORDED = "vm unrecorded"
     DISK_MISSING = "disk missing"
     DISK_SIZE = "disk of another size"
@@ -27,6 +31,7 @@ class DriftKind(Enum):
     DISK_DETACHED = "disk detached"
     DISK_ATTACHED = "disk attached"
     DISK_UNRECORDED = "disk unrecorded"
+    DISK_STRANGE = "disk unrecorded and attached"
     NETWORK_MISSING = "network object missing"
     NETWORK_CHANGED = "network object changed"
     NETWORK_FAILED = "network object failed"
@@ -40,7 +45,8 @@ class DriftKind(Enum):
 class Drift:
     """``subject`` is the name of a VM, a disk or a network object. ``recorded``, ``seen`` and ``fix`` are for people.
 
-    ``deployment`` and ``instance`` (``group/index``) are empty where nobody knows whose it is.
+    ``deployment`` and ``instance`` (``group/index``) are empty where nobody knows whose it is. ``stack`` is what a
+    network object lies in.
     """
 
     kind: DriftKind
@@ -51,6 +57,7 @@ class Drift:
     recorded: str
     seen: str
     fix: str
+    stack: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,9 +129,14 @@ class _Comparison:
         if vm.cid is not None and seen.cid != vm.cid:
             fix = f"Somebody replaced or renamed it. {anew}."
             yield drift(DriftKind.VM_CID, f"cid {vm.cid}", f"cid {seen.cid}", fix)
-        if sizes := _other_sizes(vm, seen):
+        if sizes := other_sizes(vm, seen):
             fix = f"{anew}: it gets its recorded size back. To keep the new one, write it into the VM type and deploy."
-            yield drift(DriftKind.VM_SIZE, _sizes(sizes, 0), _sizes(sizes, 1), fix)
+            yield drift(DriftKind.VM_SIZE, *sizes, fix)
+        if addresses := other_addresses(vm, seen):
+            fix = f"{anew}, with its recorded address. To keep the new one, make it a static IP and deploy."
+            yield drift(DriftKind.VM_ADDRESS, *addresses, fix)
+        if tags := other_tags(vm, seen):
+            yield drift(DriftKind.VM_TAGS, *tags, f"Write them back by hand as recorded. {anew}, which has them again.")
 
     def _of_disk(self, disk: DiskRecord, seen: SeenDisk | None) -> Iterator[Drift]:
         drift = self._saying(disk.deployment, disk.label, disk.name, disk.cpi)
@@ -184,9 +196,10 @@ class _Comparison:
                 vm = self._vms.get(holder) if holder else None
                 label = self._label_of(vm.instance) if vm else ""
                 drift = self._saying(vm.deployment if vm else "", label, name, looked.cpi)
+                kind = DriftKind.DISK_STRANGE if holder else DriftKind.DISK_UNRECORDED
                 where = f"attached to {holder}" if holder else "detached"
-                fix = "Delete it in the infrastructure if nobody needs its data."
-                yield drift(DriftKind.DISK_UNRECORDED, "nothing", f"{seen.size_mb} MB, {where}", fix)
+                fix = _FIX_IN_USE if holder else _FIX_UNRECORDED
+                yield drift(kind, "nothing", f"{seen.size_mb} MB, {where}", fix)
 
     def _name_of(self, cid: VmCid | None) -> VmName | None:
         return None if cid is None else self._names.get(cid, VmName(cid))
@@ -228,24 +241,17 @@ class _Comparison:
 
 _Say = Callable[[DriftKind, str, str, str], Drift]
 
+_FIX_IN_USE: Final = (
+    "Detach it in the infrastructure, without deleting its file, if what it is attached to is not to have it."
+)
+_FIX_UNRECORDED: Final = (
+    "`director clean-up --all` takes it with its data, an hour after first finding it detached. Move its file away "
+    "before, if somebody needs that."
+)
+
 
 def _cid_of(vm: VmRecord) -> VmCid:
     return vm.cid or VmCid(vm.name)
-
-
-def _other_sizes(vm: VmRecord, seen: SeenVm) -> Mapping[str, tuple[int, int]]:
-    """By key of the VM type: recorded and seen, where both are numbers and differ."""
-    found: dict[str, tuple[int, int]] = {}
-    for key, size in sorted(seen.sizes.items()):
-        wanted = vm.shape.cloud_properties.get(key)
-        if isinstance(wanted, int) and not isinstance(wanted, bool) and wanted != size:
-            found[key] = (wanted, size)
-    return found
-
-
-def _sizes(sizes: Mapping[str, tuple[int, int]], which: int) -> str:
-    units = {"cpu": ""}
-    return ", ".join(f"{key} {both[which]}{units.get(key, ' MB')}" for key, both in sizes.items())
 
 
 def _size_fix(recorded_mb: int, seen_mb: int) -> str:

@@ -76,6 +76,7 @@ def _of_object(cpi: str, record: StackRecord, one: NetworkObject, seen: SeenObje
             recorded=f"in {record.stack.name}",
             seen=how,
             fix=fix,
+            stack=record.stack.name,
         )
 
 
@@ -112,7 +113,7 @@ def _judged(record: StackRecord, seen: SeenObject | None) -> tuple[DriftKind, st
 
 def _again(record: StackRecord) -> str:
     owner = _owner(record)
-    return f"The next deploy of {owner}" if owner else "`director apply-networks`"
+    return f"The next deploy of {owner}, or `director drift --fix`," if owner else "`director apply-networks`"
 
 
 def _owner(record: StackRecord) -> str:
@@ -183,5 +184,5 @@ def _absent(cpi: str, instance: InstanceRecord, member: Member, pool: str) -> Dr
         cpi=cpi,
         recorded=f"{member.ip}{port} is a member",
         seen="not in it",
-        fix=f"The next deploy of {instance.deployment} announces it again.",
+        fix=f"The next deploy of {instance.deployment}, or `director drift --fix`, announces it again.",
     )

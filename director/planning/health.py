@@ -96,7 +96,28 @@ def _condition(one: Watched, moment: Moment, senses: Senses) -> tuple[Condition,
 
 def agent_deadline(agent: SeenAgent, moment: Moment, senses: Senses) -> float:
     """When a connected agent's silence would have lasted too long."""
-    return moment.now + senses.silent_s - _quiet_s(agent, moment)
+    return moment.now + senses.silent_s - quiet_s(agent, moment)
+
+
+def quiet_s(agent: SeenAgent | None, moment: Moment) -> float:
+    """How long nothing has come that the director would have heard."""
+    since_s = max(0.0, moment.now - moment.trusted_since)
+    return since_s if agent is None else min(agent.silent_s, since_s)
+
+
+def is_late(agent: SeenAgent, moment: Moment, senses: Senses) -> bool:
+    """It has missed a word, though its silence is no verdict yet."""
+    return quiet_s(agent, moment) > senses.silent_s / 2
+
+
+def is_proven_away(one: Watched, moment: Moment) -> bool:
+    """Its infrastructure has shown its VM off, or has not known it, after its agent's last word."""
+    witness = one.witness
+    return (
+        witness is not None
+        and _is_later(witness, one.agent, moment)
+        and witness.presence in {Presence.OFF, Presence.ABSENT}
+    )
 
 
 def _of_answering(one: Watched, agent: SeenAgent) -> tuple[Condition, tuple[str, ...]]:
@@ -109,12 +130,12 @@ def _of_answering(one: Watched, agent: SeenAgent) -> tuple[Condition, tuple[str,
 
 
 def _of_silent(one: Watched, moment: Moment, senses: Senses) -> tuple[Condition, tuple[str, ...], float | None]:
-    quiet_s = _quiet_s(one.agent, moment)
-    words = (_silence(one.agent, quiet_s),)
+    lasts_s = quiet_s(one.agent, moment)
+    words = (_silence(one.agent, lasts_s),)
     assert one.vm is not None, "no VM was told before"
     witness = one.witness
     if witness is None or not _is_later(witness, one.agent, moment):
-        left_s = senses.silent_s - quiet_s
+        left_s = senses.silent_s - lasts_s
         is_asked_for = left_s > 0 or one.instance.want is Want.STARTED
         return Condition.SUSPECT, words, moment.now + max(0.0, left_s) if is_asked_for else None
     if witness.presence is Presence.ABSENT:
@@ -124,8 +145,8 @@ def _of_silent(one: Watched, moment: Moment, senses: Senses) -> tuple[Condition,
     booted_s = moment.wall - one.vm.created_at
     if one.agent is None and 0 <= booted_s < senses.boot_s:
         return Condition.SUSPECT, (*words, "its VM may be booting"), moment.now + senses.boot_s - booted_s
-    if quiet_s < senses.silent_s or moment.now - witness.at > senses.fresh_s:
-        left_s = min(senses.silent_s - quiet_s, witness.at + senses.fresh_s - moment.now)
+    if lasts_s < senses.silent_s or moment.now - witness.at > senses.fresh_s:
+        left_s = min(senses.silent_s - lasts_s, witness.at + senses.fresh_s - moment.now)
         return Condition.SUSPECT, words, moment.now + max(0.0, left_s)
     if witness.presence is Presence.ON:
         return Condition.UNRESPONSIVE, (*words, f"its VM is on{witness.words and f', {witness.words}'}"), None
@@ -134,7 +155,7 @@ def _of_silent(one: Watched, moment: Moment, senses: Senses) -> tuple[Condition,
 
 def _answers(agent: SeenAgent | None, moment: Moment, senses: Senses) -> bool:
     """A stream that is open, but over which nothing comes any more, is as silent as none."""
-    return agent is not None and agent.is_connected and _quiet_s(agent, moment) < senses.silent_s
+    return agent is not None and agent.is_connected and quiet_s(agent, moment) < senses.silent_s
 
 
 def _is_later(witness: Witness, agent: SeenAgent | None, moment: Moment) -> bool:
@@ -142,16 +163,11 @@ def _is_later(witness: Witness, agent: SeenAgent | None, moment: Moment) -> bool
     return agent is None or witness.at >= moment.now - agent.silent_s
 
 
-def _quiet_s(agent: SeenAgent | None, moment: Moment) -> float:
-    since_s = max(0.0, moment.now - moment.trusted_since)
-    return since_s if agent is None else min(agent.silent_s, since_s)
-
-
-def _silence(agent: SeenAgent | None, quiet_s: float) -> str:
+def _silence(agent: SeenAgent | None, lasts_s: float) -> str:
     if agent is None:
-        return f"its agent has not been heard of for {quiet_s:.0f} s, since this director came up"
+        return f"its agent has not been heard of for {lasts_s:.0f} s, since this director came up"
     way = "its stream is open" if agent.is_connected else "its stream is closed"
-    return f"its agent is silent for {quiet_s:.0f} s, {way}"
+    return f"its agent is silent for {lasts_s:.0f} s, {way}"
 
 
 def _group(condition: Condition) -> Condition:

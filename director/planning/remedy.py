@@ -1,7 +1,8 @@
 """Decides what is done about a finding: a table of ladders, and what stands in the way of the next rung.
 
-Each repair that did not help is a rung; the next one takes more away. It may not look at other instances: what a whole
-deployment or director may repair at once is ``brake``'s.
+Each repair that did not help is a rung; the next one takes more away. One after which it ran for a while has helped:
+the next begins at the first rung again and nobody is given up for it, but the pauses between them go on growing. It may
+not look at other instances: what a whole deployment or director may repair at once is ``brake``'s.
 """
 
 from collections.abc import Mapping, Sequence
@@ -53,6 +54,15 @@ place, or bad luck; it is tried again for ever, ever more seldom.
 BACKOFF_S: Final = (0.0, 10.0, 60.0, 300.0)
 """Since the last repair ended, by how many there were."""
 
+LOOP_S: Final = (*BACKOFF_S, 600.0, 1200.0, 2400.0, 3600.0)
+"""The same for jobs that work for a while after each repair and fail again: a crash loop gets ever more seldom help."""
+
+LOOP_FROM: Final = 3
+"""So many repairs, the last of them not in vain, are a crash loop: a person should hear of it."""
+
+HELPED_S: Final = 60.0
+"""So long must it have run since for a repair to have helped."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Guards:
@@ -76,19 +86,21 @@ def ladder_of(condition: Condition, want: Want, *, is_fenced: bool = False) -> t
 
 
 def decide(finding: Finding, guards: Guards, attempts: Sequence[Attempt], *, now: float, wall: float) -> Verdict:
-    """``attempts`` are those since it last was well, oldest first; ``now`` monotonic, ``wall`` wall clock seconds."""
+    """``attempts`` are those since it last was well for long, oldest first. ``now`` is monotonic, ``wall`` not."""
     ladder = ladder_of(finding.condition, guards.want, is_fenced=guards.is_fenced)
     if guards.want is Want.STARTED and finding.condition is Condition.UNKNOWN and not guards.is_fenced:
         return Verdict(finding=finding, remedy=RECREATE, hold=_unproven(finding))
     if not ladder:
         return Verdict(finding=finding, remedy=Remedy.NOTHING)
-    remedy = ladder[min(len(attempts), len(ladder) - 1)]
-    forbidden = _forbidden(finding, guards) or _exhausted(finding, ladder, attempts)
+    vain = _in_vain(attempts)
+    remedy = ladder[min(len(vain), len(ladder) - 1)]
+    forbidden = _forbidden(finding, guards) or _exhausted(finding, ladder, vain)
     if forbidden:
         return Verdict(finding=finding, remedy=remedy, hold=forbidden)
     not_before = _not_before(finding, guards, attempts, now=now, wall=wall)
     if not_before > now:
-        return Verdict(finding=finding, remedy=remedy, hold=_early(finding, not_before - now), not_before=not_before)
+        hold = _waits(finding, attempts, not_before - now)
+        return Verdict(finding=finding, remedy=remedy, hold=hold, not_before=not_before)
     return Verdict(finding=finding, remedy=remedy)
 
 
@@ -108,6 +120,12 @@ def _forbidden(finding: Finding, guards: Guards) -> Hold | None:
     return next((_hold(finding, code, words) for code, is_so, words in reasons if is_so), None)
 
 
+def _in_vain(attempts: Sequence[Attempt]) -> Sequence[Attempt]:
+    """Those since the last one that helped."""
+    since = next((n for n in range(len(attempts), 0, -1) if attempts[n - 1].has_helped), 0)
+    return attempts[since:]
+
+
 def _exhausted(finding: Finding, ladder: Sequence[Remedy], attempts: Sequence[Attempt]) -> Hold | None:
     if len(attempts) < len(ladder) or finding.condition not in HOPELESS:
         return None
@@ -124,7 +142,8 @@ def _not_before(finding: Finding, guards: Guards, attempts: Sequence[Attempt], *
     last = attempts[-1]
     # A wall clock that was put back since then tells nothing: the pause has been long enough.
     since_s = wall - (last.ended_at or last.at)
-    pause_s = BACKOFF_S[min(len(attempts), len(BACKOFF_S) - 1)]
+    pauses = LOOP_S if finding.condition in HOPELESS else BACKOFF_S
+    pause_s = pauses[min(len(attempts), len(pauses) - 1)]
     pause_s = pause_s if guards.patience_s is None else min(pause_s, guards.patience_s)
     return max(patient, now + pause_s - since_s) if since_s >= 0 else patient
 
@@ -137,7 +156,10 @@ def _unproven(finding: Finding) -> Hold:
     return _hold(finding, "hold.unproven", words)
 
 
-def _early(finding: Finding, left_s: float) -> Hold:
+def _waits(finding: Finding, attempts: Sequence[Attempt], left_s: float) -> Hold:
+    if finding.condition in HOPELESS and len(attempts) >= LOOP_FROM:
+        words = f"{len(attempts)} repairs helped for a while only; the next one comes in {left_s:.0f} s"
+        return _hold(finding, "hold.crash-loop", words)
     return _hold(finding, "hold.early", f"it is given {left_s:.0f} s more to become well by itself")
 
 

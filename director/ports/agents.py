@@ -140,6 +140,12 @@ class Agents(Protocol):
         """Raises AgentSilent when it has not dialled in by then."""
         ...
 
+    async def await_away(self, agent: AgentId) -> None:
+        """Returns when its stream is not open: at once for one that is away or has never come. Raises AgentSilent once
+        its VM was given up.
+        """
+        ...
+
     async def await_seen(self, agent: AgentId, is_enough: Callable[[SeenAgent], bool], timeout_s: float) -> SeenAgent:
         """Waits, pushed by the agent's reports, until ``is_enough``; raises AgentSilent after ``timeout_s``.
 
@@ -151,8 +157,17 @@ class Agents(Protocol):
         """Has the agent carry out ``request`` and gives its result.
 
         ``key`` makes it repeatable: an agent that has done, or is doing, that key answers with that result,
-        also over a reconnect or its own restart. Cancelling the await cancels errands and drains on the agent.
+        also over a reconnect or its own restart, until it is told to ``forget``. Cancelling the await cancels errands
+        and drains on the agent, which then forgets them.
         Raises AgentFailure with what went wrong on the VM, AgentSilent when no answer came in time.
+        """
+        ...
+
+    def forget(self, agent: AgentId, key: str) -> None:
+        """The result of ``key`` is recorded, or will never be asked for again: the agent need not keep it.
+
+        Every ``ask`` is followed by one, after what came of it is durable: asked before that by the next director, the
+        agent would do it once more. One that is away is told when it is back; one that was given up is not told.
         """
         ...
 

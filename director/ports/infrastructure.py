@@ -141,9 +141,14 @@ class Infrastructure(Protocol):
     async def find_vm(self, name: VmName) -> SeenVm | None: ...
 
     async def find_vms(
-        self, deployment: DeploymentName | None = None, *, doubted: Collection[VmName] | None = None
+        self,
+        deployment: DeploymentName | None = None,
+        *,
+        doubted: Collection[VmName] | None = None,
+        in_detail: bool = False,
     ) -> Mapping[VmName, SeenVm]:
-        """All VMs of ours (of one deployment), in one bulk read.
+        """All VMs of ours (of one deployment), in one bulk read; ``in_detail`` with addresses and tags, where they can
+        be seen, which may take one more.
 
         An infrastructure that can only ask for VMs one by one asks for ``doubted`` (None: for all), and answers for
         the others with what it last knew.

@@ -4,14 +4,14 @@ Kept as one small fact per deployment, written before a repair's task exists: a 
 counted it, and never repairs more often than it may.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 
 from director.execution.world import World
-from director.model.health import Attempt, Remedy
+from director.model.health import Attempt, Remedy, attempts_name
 from director.model.names import DeploymentName, InstanceId, TaskId
 from director.model.tree import Node, Tree
-from director.ports.store import PutSetting
+from director.ports.store import DropSetting, PutSetting
 
 KEPT_MAX = 8
 """Of one instance; ladders are shorter."""
@@ -26,7 +26,7 @@ class Attempts:
 
     async def of(self, deployment: DeploymentName) -> Mapping[InstanceId, tuple[Attempt, ...]]:
         if deployment not in self._known:
-            tree = await self._world.store.setting(_key(deployment)) or {}
+            tree = await self._world.store.setting(attempts_name(deployment)) or {}
             self._known[deployment] = {InstanceId(key): _read(value) for key, value in tree.items()}
         return self._known[deployment]
 
@@ -44,6 +44,19 @@ class Attempts:
     async def end(self, deployment: DeploymentName, instances: Sequence[InstanceId], error: str) -> None:
         at = self._world.clock.now()
         await self._change_last(deployment, instances, lambda last: replace(last, ended_at=at, error=error))
+
+    async def helped(self, deployment: DeploymentName, instances: Sequence[InstanceId]) -> None:
+        """They have run for a while since their last repair ended. Written once for each repair."""
+        known = await self.of(deployment)
+        news = [key for key in instances if _may_have_helped(known.get(key, ()))]
+        if news:
+            await self._change_last(deployment, news, lambda last: replace(last, has_helped=True))
+
+    async def keep(self, deployments: Collection[DeploymentName]) -> None:
+        """All others are deleted. What was written of one while that happened goes, too."""
+        for name in sorted(self._known.keys() - set(deployments)):
+            await self._world.store.commit(DropSetting(name=attempts_name(name)))
+            del self._known[name]
 
     async def forget(self, deployment: DeploymentName, instances: Sequence[InstanceId]) -> None:
         """They have been well for long enough, or are no more."""
@@ -64,16 +77,23 @@ class Attempts:
 
     async def _put(self, deployment: DeploymentName, known: Mapping[InstanceId, tuple[Attempt, ...]]) -> None:
         tree: Tree = {str(key): [_tree(one) for one in value] for key, value in known.items()}
-        await self._world.store.commit(PutSetting(name=_key(deployment), value=tree))
+        await self._world.store.commit(PutSetting(name=attempts_name(deployment), value=tree))
         self._known[deployment] = dict(known)
 
 
-def _key(deployment: DeploymentName) -> str:
-    return f"repairs:{deployment}"
+def _may_have_helped(attempts: Sequence[Attempt]) -> bool:
+    return bool(attempts) and attempts[-1].ended_at is not None and not attempts[-1].has_helped
 
 
 def _tree(one: Attempt) -> Node:
-    return {"at": one.at, "remedy": one.remedy.name, "task": one.task, "ended_at": one.ended_at, "error": one.error}
+    return {
+        "at": one.at,
+        "remedy": one.remedy.name,
+        "task": one.task,
+        "ended_at": one.ended_at,
+        "error": one.error,
+        "has_helped": one.has_helped,
+    }
 
 
 def _read(value: object) -> tuple[Attempt, ...]:
@@ -85,6 +105,7 @@ def _read(value: object) -> tuple[Attempt, ...]:
             task=TaskId(one["task"]) if one["task"] is not None else None,
             ended_at=one["ended_at"],
             error=str(one["error"]),
+            has_helped=bool(one.get("has_helped", False)),
         )
         for one in listed
     )

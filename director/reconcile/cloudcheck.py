@@ -11,7 +11,7 @@ from typing import Final
 from director.execution.world import World
 from director.model.health import Watched
 from director.model.names import DeploymentName, DiskName, InstanceId
-from director.model.problem_found import OpenProblem, ProblemFound, ProblemType, open_problem_of
+from director.model.problem_found import OpenProblem, ProblemFound, ProblemType, open_problem_of, problems_name
 from director.model.record import DiskRecord, Record, VmState
 from director.model.sighting import SeenDisk
 from director.model.tree import Tree
@@ -146,20 +146,16 @@ async def _shown(
 # What is kept between a scan and its answer
 
 
-def setting_of(deployment: str) -> str:
-    return f"problems:{deployment}"
-
-
 async def open_problems(deployment: str, store: Store) -> tuple[OpenProblem, ...]:
     """As the last scan left them, by id, without those that were closed since."""
-    kept = (await store.setting(setting_of(deployment)) or {}).get("open", [])
+    kept = (await store.setting(problems_name(deployment)) or {}).get("open", [])
     assert isinstance(kept, list)
     return tuple(open_problem_of(one) for one in kept if isinstance(one, dict))
 
 
 async def keep(deployment: str, found: Sequence[ProblemFound], store: Store) -> tuple[OpenProblem, ...]:
     """Numbers them on from the last scan's, so that an old id never means a new problem."""
-    last = (await store.setting(setting_of(deployment)) or {}).get("last", 0)
+    last = (await store.setting(problems_name(deployment)) or {}).get("last", 0)
     assert isinstance(last, int)
     numbered = tuple(OpenProblem(id=number, found=one) for number, one in enumerate(found, start=last + 1))
     await store.commit(_put(deployment, numbered, last + len(numbered)))
@@ -168,7 +164,7 @@ async def keep(deployment: str, found: Sequence[ProblemFound], store: Store) -> 
 
 async def close(deployment: str, ids: Collection[int], store: Store) -> None:
     """These are solved, or skipped."""
-    setting = await store.setting(setting_of(deployment)) or {}
+    setting = await store.setting(problems_name(deployment)) or {}
     left = [one for one in await open_problems(deployment, store) if one.id not in ids]
     last = setting.get("last", 0)
     assert isinstance(last, int)
@@ -177,4 +173,4 @@ async def close(deployment: str, ids: Collection[int], store: Store) -> None:
 
 def _put(deployment: str, left: Sequence[OpenProblem], last: int) -> PutSetting:
     value: Tree = {"last": last, "open": [one.to_tree() for one in left]}
-    return PutSetting(name=setting_of(deployment), value=value)
+    return PutSetting(name=problems_name(deployment), value=value)

@@ -43,6 +43,7 @@ async def converge(prepared: Prepared, job: Job, world: World, encode: Encode) -
     else:
         run = _run_of(prepared, job, prepared.record)
     done, progress = prepared.done or {}, Progress(job.task.id, prepared.plan, world)
+    job.at_end(progress.let_go)
 
     async def act(step: PlannedStep) -> Tree:
         if step.key in done:

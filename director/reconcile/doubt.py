@@ -37,6 +37,10 @@ class Doubt:
         at, why = self._reason
         return (f"{why} {now - at:.0f} s ago",) if now < self._trusted_since else ()
 
+    def begin_anew(self) -> None:
+        """Agents are heard again after the director was cut off: who is silent now is so from now on."""
+        self._trusted_since = max(self._trusted_since, self._clock.monotonic())
+
     async def tick(self) -> None:
         """Measures its own lateness, for ever."""
         while True:

@@ -17,7 +17,7 @@ from director.ports.infrastructure import Infrastructure
 from director.reconcile.fabric_drift import look_at_fabrics, network_drift
 
 LOOK_S: Final = 45.0
-"""For one infrastructure's two bulk reads: less than the minute that clients wait for an answer."""
+"""For one infrastructure's bulk reads: less than the minute that clients wait for an answer."""
 
 Refresh = Callable[[], Awaitable[None]]
 
@@ -118,7 +118,7 @@ async def _look(infrastructure: Infrastructure) -> Looked | str:
     """All it shows, or why it shows nothing."""
     try:
         async with asyncio.timeout(LOOK_S):
-            vms, disks = await asyncio.gather(infrastructure.find_vms(), infrastructure.find_disks())
+            vms, disks = await asyncio.gather(infrastructure.find_vms(in_detail=True), infrastructure.find_disks())
     except InfrastructureFailure as failure:
         return str(failure)
     except TimeoutError:

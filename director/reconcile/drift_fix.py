@@ -3,7 +3,7 @@
 Differences that came up since they were shown are not touched: nobody confirmed them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,11 +13,14 @@ from director.model.names import DeploymentName, InstanceId
 from director.model.problem import Problem, Refused
 from director.model.record import Record
 from director.planning.drift import Drift, DriftKind
-from director.planning.drift_fix import way_of
+from director.planning.drift_fix import Way, way_of
 from director.ports.failure import Failure
 from director.reconcile.cloudcheck_apply import Repairs
+from director.reconcile.converge import again_when_outdated
 from director.reconcile.drift import look_for_drift
 from director.reconcile.driver import Job
+from director.reconcile.encode import Encode
+from director.reconcile.network_fix import NetworkFixer
 from director.reconcile.refuse import no_deployment
 from director.reconcile.requests import FixDrift, Repair
 
@@ -28,6 +31,7 @@ BY: Final = "drift"
 class DriftFixer:
     world: World
     repair: Repairs
+    encode: Encode
 
     async def fix(self, request: FixDrift, job: Job) -> str:
         """Raises Refused for what no repair can put right, Failure when a difference is still there afterwards."""
@@ -37,19 +41,31 @@ class DriftFixer:
         if record is None:
             raise Refused([no_deployment(name)])
         found = [one for one in await self._look(name) if (one.kind, one.subject) in confirmed]
-        refused = [_by_hand(one) for one in found if not way_of(one).remedy.is_action]
+        refused = [_by_hand(one) for one in found if not way_of(one).is_repair]
         if refused:
             raise Refused(refused)
-        remedies = remedies_for(found, record)
-        if not remedies:
+        if not found:
             return "nothing left to fix"
-        pairs = tuple((instance, remedy.value) for instance, remedy in sorted(remedies.items()))
-        await self.repair(Repair(deployment=name, remedies=pairs, by=BY), job)
+        if any(way_of(one) is Way.SET_BACK for one in found):
+            # First, for VMs that are made again stand on them.
+            await again_when_outdated(lambda: self._set_back(name, confirmed, job), job, self.world.clock)
+        remedies = remedies_for(found, record)
+        if remedies:
+            pairs = tuple((instance, remedy.value) for instance, remedy in sorted(remedies.items()))
+            await self.repair(Repair(deployment=name, remedies=pairs, by=BY), job)
         subjects = {(one.kind, one.subject) for one in found}
         left = [one for one in await self._look(name) if (one.kind, one.subject) in subjects]
         if left:
-            raise Failure("\n".join(f"{one.subject} of {one.instance} is still so: {one.kind.value}." for one in left))
+            raise Failure("\n".join(_still(one) for one in left))
         return f"{len(found)} difference(s) fixed"
+
+    async def _set_back(self, name: DeploymentName, confirmed: Collection[tuple[DriftKind, str]], job: Job) -> None:
+        """By a look of its own: what has changed since the last try is neither confirmed nor forgotten."""
+        now = await self._look(name)
+        mine = [one for one in now if (one.kind, one.subject) in confirmed and way_of(one) is Way.SET_BACK]
+        others = [one for one in now if (one.kind, one.subject) not in confirmed]
+        if mine:
+            await NetworkFixer(world=self.world, encode=self.encode).set_back(name, mine, others, job)
 
     async def _look(self, name: DeploymentName) -> Sequence[Drift]:
         return (await look_for_drift(self.world, name)).drifts
@@ -72,9 +88,14 @@ def remedies_for(found: Sequence[Drift], record: Record) -> Mapping[InstanceId, 
     remedies: dict[InstanceId, Remedy] = {}
     for one in found:
         instance = owners.get(one.subject)
-        if instance is not None:
+        if instance is not None and way_of(one).remedy.is_action:
             remedies[instance] = max(way_of(one).remedy, remedies.get(instance, Remedy.NOTHING), key=order.index)
     return remedies
+
+
+def _still(drift: Drift) -> str:
+    owner = f" of {drift.instance}" if drift.instance else ""
+    return f"{drift.subject}{owner} is still so: {drift.kind.value}."
 
 
 def _by_hand(drift: Drift) -> Problem:

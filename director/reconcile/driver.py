@@ -59,6 +59,16 @@ class Job:
         self.cancelled = asyncio.Event()
         self.is_resumed = task.state is TaskState.QUEUED and task.started_at is not None
         self._goes_on = self.is_resumed
+        self._at_end: list[Callable[[], None]] = []
+
+    def at_end(self, call: Callable[[], None]) -> None:
+        """``call`` is called when the end of the task is recorded; not when its director stops before that."""
+        self._at_end.append(call)
+
+    def end(self) -> None:
+        """Its end is recorded."""
+        for call in self._at_end:
+            call()
 
     def takes_up(self) -> bool:
         """Whether a former director may have begun a plan of it. True once: after that its plans are its own."""
@@ -212,6 +222,7 @@ class Driver:
                 ending = told(request, job.task, self._world.clock.now(), error=error, context={"result": result})
                 await self._move(job, event, *ending, *await leaving(job.task, self._world), result=result)
                 note_end(job.task, self._world)
+                job.end()
         finally:
             self._world.tasklog.close(job.task.id)
             del self._jobs[job.task.id]

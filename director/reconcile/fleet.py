@@ -10,14 +10,13 @@ from director.model.names import DeploymentName, TaskId, VmName
 from director.model.record import DiskState, Record, TaskState, VmRecord
 from director.model.sighting import Power, SeenVm
 from director.planning.health import is_watched
+from director.planning.witness import is_blind
 from director.ports.failure import Failure
 from director.ports.store import TaskQuery
 
 WITNESS_S: Final = 20.0
 """How long an infrastructure may take; then it has told nothing."""
 BUSY_S: Final = 5.0
-LIARS_MIN: Final = 2
-"""So many VMs whose agents answer, and which their infrastructure does not know, show that it sees nothing."""
 
 UNFINISHED = (TaskState.QUEUED, TaskState.PROCESSING, TaskState.CANCELLING)
 
@@ -28,6 +27,8 @@ class FleetReader:
     def __init__(self, world: World) -> None:
         self._world = world
         self._kept: dict[DeploymentName, tuple[float, Record]] = {}
+        self.manifests: Mapping[DeploymentName, str] = {}
+        """Those last deployed to their end, as of the last reading."""
 
     async def read(self, witnesses: Mapping[VmName, Witness]) -> tuple[Watched, ...]:
         """Every instance of every deployment that is watched, in the order of names."""
@@ -39,6 +40,8 @@ class FleetReader:
             record = await self._record(name, is_busy=name in tasks)
             if record is not None:
                 found += _of(record, self._world.agents.seen(), witnesses, tasks.get(name))
+        manifests = {name: record.deployment.manifest for name, (_, record) in self._kept.items()}
+        self.manifests = {name: manifest for name, manifest in manifests.items() if manifest is not None}
         return tuple(one for one in found if is_watched(one))
 
     async def _record(self, name: DeploymentName, *, is_busy: bool) -> Record | None:
@@ -103,7 +106,6 @@ async def _ask(
 
 
 def _is_blind(cpi: str, deployment: DeploymentName, shown: Collection[VmName], fleet: Sequence[Watched]) -> bool:
-    """It does not show VMs whose agents are talking to us: a lost right, a renamed folder, an unmounted directory."""
     talking = [
         one.vm.name
         for one in fleet
@@ -113,8 +115,7 @@ def _is_blind(cpi: str, deployment: DeploymentName, shown: Collection[VmName], f
         and one.agent
         and one.agent.is_connected
     ]
-    hidden = [name for name in talking if name not in shown]
-    return len(hidden) >= min(LIARS_MIN, len(talking)) > 0
+    return is_blind(talking, shown)
 
 
 def _witness(vm: VmRecord, shown: Mapping[VmName, SeenVm], at: float, *, is_blind: bool) -> Witness:

@@ -16,6 +16,7 @@ from director.reconcile.drift_fix import DriftFixer
 from director.reconcile.driver import Handler, Job
 from director.reconcile.encode import Decode, Encode
 from director.reconcile.errand_memory import fingerprint_of, has_succeeded, remember
+from director.reconcile.export import Exporter
 from director.reconcile.placement import with_placements
 from director.reconcile.prepare import Prepared, Preparer
 from director.reconcile.refuse import refuse_beyond
@@ -29,6 +30,7 @@ from director.reconcile.requests import (
     DeleteRelease,
     DeleteStemcell,
     Deploy,
+    ExportRelease,
     FetchLogs,
     FixDrift,
     ListInstances,
@@ -168,12 +170,20 @@ def handlers(
 ) -> Mapping[type, Handler]:
     """By request class; every class of Request is here, or the driver would fail its task."""
     world, repair = deployments.world, deployments.repair
+    exporter = Exporter(
+        preparer=deployments.preparer,
+        world=world,
+        archives=software.archives,
+        encode=deployments.encode,
+        decode=deployments.decode,
+    )
     check = CloudCheck(world=world, encode=deployments.encode, repair=repair)
     table: dict[type, object] = {
         Deploy: deployments.deploy,
         DeleteDeployment: deployments.delete,
         Repair: deployments.repair,
         RunErrand: deployments.run_errand,
+        ExportRelease: exporter.export,
         UpdateRelease: software.update_release,
         UpdateStemcell: software.update_stemcell,
         DeleteRelease: software.delete_release,
@@ -186,6 +196,6 @@ def handlers(
         ScanProblems: check.scan,
         ApplyResolutions: check.apply,
         ScanAndFix: check.scan_and_fix,
-        FixDrift: DriftFixer(world=world, repair=repair).fix,
+        FixDrift: DriftFixer(world=world, repair=repair, encode=deployments.encode).fix,
     }
     return table  # type: ignore[return-value]  # each takes the request its key names

@@ -20,14 +20,15 @@ async def look(record: Record, world: World, *, director_started: float) -> Sigh
     """A fresh sighting. First it waits for agents that may yet dial in: after the director's start, or their VM's."""
     heard = world.agents.seen()
     vms = await _vms_of(record, {vm.name for vm in record.vms if not _is_heard(vm, heard)}, world)
-    expected = [
-        vm for vm in record.vms if vm.state is VmState.CREATED and vm.name in vms and vms[vm.name].power is Power.ON
-    ]
-    now = world.clock.now()
+    fresh = {instance.id for instance in record.instances if instance.applied is None}
     since_start = director_started + RECONNECT_S - world.clock.monotonic()
-    since_boot = {vm.agent: min(BOOT_S, vm.created_at + BOOT_S - now) for vm in expected if vm.agent not in heard}
-    left = {vm.agent: max(since_start, since_boot.get(vm.agent, 0.0)) for vm in expected}
-    await asyncio.gather(*(_await_back(agent, left_s, world) for agent, left_s in left.items()))
+    waits = (
+        _await_back(vm, since_start, world, is_fresh=vm.instance in fresh)
+        for vm in record.vms
+        if vm.state is VmState.CREATED and vm.name in vms and vms[vm.name].power is Power.ON
+        if not _is_heard(vm, heard)
+    )
+    await asyncio.gather(*waits)
     return Sighting(at=world.clock.now(), vms=vms, agents=world.agents.seen())
 
 
@@ -46,11 +47,22 @@ async def _vms_of(record: Record, doubted: set[VmName], world: World) -> Mapping
     return found
 
 
-async def _await_back(agent: AgentId, left_s: float, world: World) -> None:
-    seen = world.agents.seen().get(agent)
-    if left_s <= 0 or (seen and seen.is_connected):
+async def _await_back(vm: VmRecord, since_start_s: float, world: World, *, is_fresh: bool) -> None:
+    """For as long as its silence may be that of its boot, or come of the former director's end.
+
+    One that has never enrolled had no stream which that could have cut. Where nothing was ever applied besides, it is
+    taken for half made, and the plan waits for it, if anybody does.
+    """
+    is_unheard = vm.agent not in world.agents.seen()
+    boots_s = min(BOOT_S, vm.created_at + BOOT_S - world.clock.now()) if is_unheard else 0.0
+    if max(boots_s, since_start_s) <= 0:
+        return
+    known = await world.store.agent(vm.agent)
+    has_enrolled = known is None or known.key_hash is not None
+    left_s = max(boots_s, since_start_s) if has_enrolled else boots_s
+    if left_s <= 0 or (is_fresh and not has_enrolled):
         return
     try:
-        await world.agents.await_connected(agent, left_s)
+        await world.agents.await_connected(vm.agent, left_s)
     except AgentSilent:
         return  # The plan says so, with what to do.

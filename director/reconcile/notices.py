@@ -10,12 +10,13 @@ from director.model.names import InstanceId, TaskId
 from director.model.plan import Hold
 from director.model.record import Event
 from director.model.tree import Tree
+from director.planning.isolation import Isolation
 from director.ports.store import AddEvent
 
 USER: Final = "watch"
 PASSING: Final = frozenset({Condition.RUNNING, Condition.SUSPECT, Condition.STARTING, Condition.SETTLING})
 """What passes by itself, or is the doing of a task, is not worth a line."""
-GRAVE: Final = frozenset({"hold.meltdown", "hold.unproven", "hold.given-up"})
+GRAVE: Final = frozenset({"hold.meltdown", "hold.unproven", "hold.given-up", "hold.crash-loop"})
 """Holds that a person should hear of; all others somebody wished for, or they end soon."""
 
 
@@ -26,6 +27,7 @@ class Notices:
         self._world = world
         self._told: dict[InstanceId, Finding] = {}
         self._held: dict[InstanceId, Hold] = {}
+        self._isolation: Isolation | None = None
 
     async def tell(self, verdicts: Sequence[Verdict], wall: float) -> None:
         """Compares with what was told before."""
@@ -38,6 +40,22 @@ class Notices:
         self._held = {key: value for key, value in self._held.items() if key in known}
         if lines:
             await self._world.store.commit(*lines)
+
+    def tell_isolation(self, found: Isolation | None, wall: float) -> None:
+        """The director doubts its own network, or no longer: one alert, not one for each instance."""
+        if (found is None) != (self._isolation is None):
+            words = "Agents are heard again." if found is None else f"{found.words[:1].upper()}{found.words[1:]}."
+            self._world.alerts.ring(
+                Alert(
+                    at=wall,
+                    severity=Severity.CRITICAL,
+                    code="director.isolated",
+                    subject="director",
+                    words=words,
+                    is_over=found is None,
+                )
+            )
+        self._isolation = found
 
     async def begun(self, verdicts: Sequence[Verdict], task: TaskId, wall: float) -> None:
         """Repairs were decided on; their task tells the rest."""

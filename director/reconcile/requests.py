@@ -88,6 +88,28 @@ class UpdateStemcell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ExportRelease:
+    """``jobs`` empty means all. ``sha2``: digests are sha256, else sha1. The result is the archive's blob (4.3)."""
+
+    task_type: ClassVar[str] = "export_release"
+    deployment: str
+    release: str
+    version: str
+    stemcell_os: str
+    stemcell_version: str
+    jobs: tuple[str, ...] = ()
+    sha2: bool = False
+
+    @property
+    def what(self) -> str:
+        return f"{self.release}/{self.version}"
+
+    @property
+    def stemcell(self) -> str:
+        return f"{self.stemcell_os}/{self.stemcell_version}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DeleteRelease:
     """``version`` empty means every version."""
 
@@ -207,6 +229,7 @@ Request: TypeAlias = (
     | Repair
     | DeleteDeployment
     | RunErrand
+    | ExportRelease
     | UpdateRelease
     | UpdateStemcell
     | DeleteRelease

@@ -19,10 +19,10 @@ from director.ports.failure import Failure
 from director.reconcile.driver import Job
 from director.reconcile.encode import Decode
 from director.reconcile.prepare import Prepared, Preparer
-from director.reconcile.requests import DeleteDeployment, Deploy, Overrides, Repair, RunErrand
+from director.reconcile.requests import DeleteDeployment, Deploy, ExportRelease, Overrides, Repair, RunErrand
 from director.reconcile.take_up import AGAIN, STOPPED
 
-Planned = Deploy | DeleteDeployment | RunErrand | Repair
+Planned = Deploy | DeleteDeployment | RunErrand | Repair | ExportRelease
 """Requests that come to a plan for one deployment."""
 
 
@@ -72,6 +72,8 @@ class Resume:
             return Prepared(plan=plan, record=record, catalog=catalog, wanted=wanted, manifest=None, config_ids=())
         read = await self.preparer.read(_as_deploy(request, plan))
         values = await self.preparer.values_of(read.loaded.deployment, keeps=True)
+        if isinstance(request, ExportRelease):
+            return replace(read.prepared(plan, {}, values), record=record)
         contents = await self.preparer.render(read.wanted, values, errands=isinstance(request, RunErrand))
         prepared = replace(read.prepared(plan, contents, values), record=record)
         _check_content(prepared)
@@ -85,13 +87,13 @@ def may_be_planned_anew(request: Planned) -> bool:
     match request:
         case Deploy(overrides=Overrides(recreate=False, recreate_persistent_disks=False, state=state)):
             return state not in {"recreate", "restart"}
-        case DeleteDeployment():
+        case DeleteDeployment() | ExportRelease():
             return True
         case _:
             return False
 
 
-def _as_deploy(request: Deploy | RunErrand | Repair, plan: Plan) -> Deploy:
+def _as_deploy(request: Deploy | RunErrand | Repair | ExportRelease, plan: Plan) -> Deploy:
     """What is to be read again, with the configs that the plan was made with."""
     if not isinstance(request, Deploy):
         return Deploy(deployment=request.deployment)
@@ -115,7 +117,8 @@ def _check_content(prepared: Prepared) -> None:
                 if content is None or content.configuration_hash != spec.configuration_hash:
                     raise NoLongerHolds(f"the configuration of {planned.subject} has changed since")
             case CompilePackage(fingerprint=fingerprint, package=package):
-                sources = {p.fingerprint for release in prepared.catalog.releases for p in release.packages}
+                packages = (p for release in prepared.catalog.releases for p in release.packages)
+                sources = {p.fingerprint for p in packages if p.blob is not None}
                 if fingerprint not in sources:
                     raise NoLongerHolds(f"package {package} is not uploaded any more")
             case _:

@@ -18,6 +18,7 @@ from director.reconcile.requests import (
     ApplyNetworks,
     DeleteDeployment,
     Deploy,
+    ExportRelease,
     FetchLogs,
     ListInstances,
     Repair,
@@ -32,7 +33,16 @@ GOES_ON: Final = "The director stopped and goes on with this task."
 STOPPED: Final = "The director stopped during this task."
 AGAIN: Final = "What it had done is recorded: run the same command again."
 
-_GOES_ON_WITH: Final = (Deploy, DeleteDeployment, RunErrand, Repair, ApplyNetworks, ListInstances, FetchLogs)
+_GOES_ON_WITH: Final = (
+    Deploy,
+    DeleteDeployment,
+    RunErrand,
+    Repair,
+    ExportRelease,
+    ApplyNetworks,
+    ListInstances,
+    FetchLogs,
+)
 """They have a plan to go on with, or read only. The others take in or remove files: to be asked for again."""
 
 

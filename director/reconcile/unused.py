@@ -1,15 +1,20 @@
-"""Which uploaded software no deployment uses, and how much of it a clean-up leaves (section 4.6). Pure."""
+"""Which uploaded software no deployment uses, and how much of it a clean-up leaves; which orphaned disks have been kept
+for long enough (section 4.6). Pure.
+"""
 
 from collections.abc import Iterable, Sequence
 from functools import cmp_to_key
 from typing import Final, TypeVar
 
 from director.manifest.version import compare_versions, is_version
-from director.model.record import DeploymentRecord
+from director.model.record import DeploymentRecord, DiskRecord, DiskState
 from director.model.release import Catalog, Release, Stemcell
 
 KEPT: Final = 2
 """Newest unused versions of each release and stemcell that an ordinary clean-up leaves."""
+
+ORPHANS_KEPT_S: Final = 5 * 86400.0
+"""Of an orphaned disk, as BOSH keeps it; a setting."""
 
 _Software = TypeVar("_Software", Release, Stemcell)
 
@@ -25,6 +30,19 @@ def unused(
     uploaded = [s for s in catalog.stemcells if not s.is_built_in]
     stemcells = [s for s in uploaded if (s.name, s.version) not in used_stemcells]
     return _all_but_newest(releases, keep), _all_but_newest(stemcells, keep)
+
+
+def expired(orphans: Iterable[DiskRecord], now: float, kept_s: float) -> tuple[DiskRecord, ...]:
+    """Orphaned for ``kept_s`` or longer, by name; with 0 all of them. One whose deletion had begun is always among
+    these; one without a time, of which nobody knows for how long, only among all.
+    """
+    return tuple(
+        disk
+        for disk in sorted(orphans, key=lambda disk: disk.name)
+        if kept_s <= 0
+        or disk.state is DiskState.DELETING
+        or (disk.orphaned_at is not None and now - disk.orphaned_at >= kept_s)
+    )
 
 
 def in_order(versions: Iterable[str]) -> list[str]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from director.execution.world import World
@@ -62,6 +63,7 @@ class Visit:
         job.stages.event("Fetching logs for", task, "started")
         ask = AskForLogs(kinds=request.kinds, filters=request.filters)
         key = f"task-{job.task.id}/{instance.id}:logs"
+        job.at_end(partial(self.world.agents.forget, vm.agent, key))
         reply = await self.world.agents.ask(vm.agent, ask, key=key, timeout_s=LOGS_S)
         job.stages.event("Fetching logs for", task, "finished")
         return BlobId(str(reply["blob"]))

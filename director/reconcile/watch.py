@@ -20,14 +20,17 @@ from director.model.names import DeploymentName, InstanceId, TaskId, VmName
 from director.model.problem import Refused
 from director.model.record import Task, TaskState, VmRecord
 from director.model.wanted import Want
-from director.planning.brake import Brakes, Fleet, Loss, braked
-from director.planning.health import Senses, examine, needs_witness
-from director.planning.remedy import Guards, decide
+from director.planning.brake import Brakes, Fleet, braked
+from director.planning.health import Moment, Senses, examine, needs_witness
+from director.planning.isolation import Isolation, doubted, isolation
+from director.planning.remedy import HELPED_S, Guards, decide
 from director.planning.resurrection import allows
 from director.ports.failure import Failure
 from director.reconcile.attempts import Attempts
+from director.reconcile.budgets import Budgets
 from director.reconcile.doubt import Doubt
 from director.reconcile.fleet import FleetReader, ask_witnesses
+from director.reconcile.losses import Losses
 from director.reconcile.notices import Notices
 from director.reconcile.requests import Repair, Request
 from director.reconcile.resurrection import Resurrection, resurrection_of
@@ -75,14 +78,16 @@ class Watch:
         self._rules = rules
         self._attempts = Attempts(world)
         self._reader = FleetReader(world)
+        self._budgets = Budgets()
         self._notices = Notices(world)
         self._witnesses: dict[VmName, Witness] = {}
         self._findings: dict[InstanceId, Finding] = {}
-        self._losses: list[Loss] = []
-        self._treated: set[InstanceId] = set()
+        self._losses = Losses(rules.brakes.window_s)
+        self._isolation: Isolation | None = None
         self._poked = asyncio.Event()
         self._asked_s = 0.0  # of this look, others were waited for
-        self._report = HealthReport(at=world.clock.monotonic(), wall=world.clock.now(), is_on=rules.is_on)
+        now, wall = world.clock.monotonic(), world.clock.now()
+        self._report = HealthReport(at=now, wall=wall, is_on=rules.is_on, doubts=doubt.words, has_looked=False)
         tasks.listen(self._poked.set)
 
     def report(self) -> HealthReport:
@@ -135,6 +140,7 @@ class Watch:
         verdicts = await self._judge(fleet, resurrection, repairing)
         await self._settle_well(fleet)
         self._publish(verdicts, repairing, resurrection)
+        self._notices.tell_isolation(self._isolation, self._world.clock.now())
         await self._notices.tell(verdicts, self._world.clock.now())
         if self._rules.is_on:
             await self._begin([verdict for verdict in verdicts if verdict.is_due])
@@ -152,7 +158,7 @@ class Watch:
             self._asked_s = self._world.clock.monotonic() - moment.now
             # Meanwhile agents may have come back, and tasks begun.
             fleet = await self._reader.read(self._witnesses)
-        moment = self._doubt.moment
+        moment = self._listened(fleet)
         # Nobody's word grows old while others are waited for: what is silent now was silent all the while.
         senses = replace(self._rules.senses, fresh_s=self._rules.senses.fresh_s + self._asked_s)
         found = {one.instance.id: examine(one, moment, senses, self._findings.get(one.instance.id)) for one in fleet}
@@ -162,20 +168,24 @@ class Watch:
         self._witnesses = {name: witness for name, witness in self._witnesses.items() if name in known}
         return fleet
 
+    def _listened(self, fleet: Sequence[Watched]) -> Moment:
+        """Whether it is the director that hears nobody. After that, whoever is still silent gets time anew."""
+        found = isolation(fleet, self._doubt.moment, self._rules.senses)
+        if self._isolation is not None and found is None:
+            self._doubt.begin_anew()
+        self._isolation = found
+        return self._doubt.moment
+
+    @property
+    def _isolated_words(self) -> tuple[str, ...]:
+        return (self._isolation.words,) if self._isolation is not None else ()
+
     def _count_losses(self, found: Mapping[InstanceId, Finding], silent_s: Mapping[InstanceId, float]) -> None:
-        """What came back without the watch, or was brought back by a person, was no loss in the end."""
         now = self._world.clock.monotonic()
-        recent = [loss for loss in self._losses if now - loss.at <= self._rules.brakes.window_s]
-        self._treated &= {loss.instance for loss in recent}
-        self._losses = [loss for loss in recent if loss.instance in self._treated or not _is_well(found, loss.instance)]
-        for one in found.values():
-            former = self._findings.get(one.instance)
-            if one.condition.is_loss and not (former and former.condition.is_loss and former.vm == one.vm):
-                loss = Loss(at=now, instance=one.instance, deployment=one.deployment, az=one.az)
-                self._losses.append(loss)
-                if one.instance in silent_s:
-                    condition = one.condition.name.lower()
-                    self._world.meter.observe("detection_seconds", silent_s[one.instance], condition=condition)
+        for one in self._losses.note(found, now, is_isolated=self._isolation is not None):
+            if one.instance in silent_s:
+                condition = one.condition.name.lower()
+                self._world.meter.observe("detection_seconds", silent_s[one.instance], condition=condition)
 
     # Judging
 
@@ -183,16 +193,17 @@ class Watch:
         self, fleet: Sequence[Watched], resurrection: Resurrection, repairing: Sequence[Repairing]
     ) -> tuple[Verdict, ...]:
         verdicts = [await self._verdict(one, resurrection) for one in fleet]
+        verdicts = list(doubted(verdicts, self._isolation))
         places = Fleet(
             places={
                 one.instance.id: (one.instance.deployment, one.instance.az)
                 for one in fleet
                 if one.instance.want is Want.STARTED
             },
-            with_disks=frozenset(one.instance.id for one in fleet if one.has_disk),
+            quorums=self._budgets.quorums(fleet, verdicts, self._reader.manifests),
         )
         now = self._world.clock.monotonic()
-        return braked(verdicts, places, self._losses, repairing, self._rules.brakes, now)
+        return braked(verdicts, places, self._losses.recent, repairing, self._rules.brakes, now)
 
     async def _verdict(self, one: Watched, resurrection: Resurrection) -> Verdict:
         instance, finding = one.instance, self._findings[one.instance.id]
@@ -202,7 +213,7 @@ class Watch:
             is_paused=resurrection.paused,
             is_allowed=allows(resurrection.rules, instance.deployment, instance.group),
             is_fenced=await self._is_fenced(finding, one.vm),
-            was_applied=instance.applied is not None,
+            was_applied=instance.applied is not None and instance.deployment in self._reader.manifests,
             task=one.task,
             patience_s=self._rules.patience_s,
         )
@@ -225,7 +236,7 @@ class Watch:
             by_deployment.setdefault(verdict.finding.deployment, []).append(verdict)
         for deployment, verdicts in sorted(by_deployment.items()):
             remedies = {verdict.finding.instance: verdict.remedy for verdict in verdicts}
-            self._treated |= remedies.keys()
+            self._losses.treat(remedies)
             await self._attempts.begin(deployment, remedies)
             pairs = tuple(sorted((str(key), remedy.value) for key, remedy in remedies.items()))
             at_once = sum(1 for verdict in verdicts if not verdict.rides)
@@ -270,17 +281,19 @@ class Watch:
 
     async def _settle_well(self, fleet: Sequence[Watched]) -> None:
         """Who has been well for long begins at the lowest rung the next time."""
-        now = self._world.clock.monotonic()
-        for deployment in sorted({one.instance.deployment for one in fleet}):
+        deployments = sorted({one.instance.deployment for one in fleet})
+        await self._attempts.keep(deployments)
+        for deployment in deployments:
             known = await self._attempts.of(deployment)
-            well = [key for key in known if self._is_well_since(key, now)]
+            await self._attempts.helped(deployment, [key for key in known if self._is_well_for(key, HELPED_S)])
+            well = [key for key in known if self._is_well_for(key, WELL_S)]
             gone = [key for key in known if key not in self._findings]
             if well or gone:
                 await self._attempts.forget(deployment, [*well, *gone])
 
-    def _is_well_since(self, key: InstanceId, now: float) -> bool:
-        finding = self._findings.get(key)
-        return finding is not None and finding.condition.is_well and now - finding.since >= WELL_S
+    def _is_well_for(self, key: InstanceId, seconds: float) -> bool:
+        finding, now = self._findings.get(key), self._world.clock.monotonic()
+        return finding is not None and finding.condition.is_well and now - finding.since >= seconds
 
     # Telling
 
@@ -295,7 +308,7 @@ class Watch:
             counts=tuple((condition, counts[condition]) for condition in Condition if counts[condition]),
             verdicts=tuple(v for v in verdicts if v.hold or v.remedy.is_action or not _is_quiet(v)),
             repairing=repairing,
-            doubts=(*self._doubt.words, *resurrection.warnings),
+            doubts=(*self._doubt.words, *self._isolated_words, *resurrection.warnings),
         )
 
     def _next_look(self, verdicts: Sequence[Verdict]) -> float:
@@ -317,10 +330,6 @@ def _at_once(task: Task | None) -> int:
     """How many of its repairs a task does at a time; 0: all."""
     said = task.options.get("at_once") if task else None
     return said if isinstance(said, int) else 0
-
-
-def _is_well(found: Mapping[InstanceId, Finding], instance: InstanceId) -> bool:
-    return instance not in found or found[instance].condition.is_well
 
 
 def _is_quiet(verdict: Verdict) -> bool:

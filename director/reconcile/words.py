@@ -13,6 +13,7 @@ from director.reconcile.requests import (
     DeleteRelease,
     DeleteStemcell,
     Deploy,
+    ExportRelease,
     FixDrift,
     Repair,
     Request,
@@ -26,7 +27,7 @@ from director.reconcile.requests import (
 
 def lock_of(request: Request) -> str:
     """What a task must have to itself; empty when it only reads or touches nothing others do."""
-    if isinstance(request, Deploy | DeleteDeployment | RunErrand | Repair):
+    if isinstance(request, Deploy | DeleteDeployment | RunErrand | Repair | ExportRelease):
         return f"deployment:{request.deployment}"
     if isinstance(request, ScanProblems | ApplyResolutions | ScanAndFix | FixDrift):
         return f"deployment:{request.deployment}"
@@ -47,6 +48,8 @@ def description_of(request: Request) -> str:
         return f"repair deployment {request.deployment}"
     if isinstance(request, RunErrand):
         return f"run errand {request.errand} from deployment {request.deployment}"
+    if isinstance(request, ExportRelease):
+        return f"export release: '{request.what}' for '{request.stemcell}'"
     return {
         "update_release": "create release",
         "update_stemcell": "update stemcell",
@@ -96,6 +99,8 @@ def _subject(request: Request) -> tuple[str, str, str] | None:
             return "fix drift", "deployment", request.deployment
         case RunErrand():
             return "run", "errand", request.errand
+        case ExportRelease():
+            return "export", "release", request.what
         case UpdateRelease():
             return "create", "release", "upload"
         case UpdateStemcell():

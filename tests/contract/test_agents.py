@@ -201,6 +201,56 @@ async def test_a_request_gives_its_result(world, request_, reply, answer):
     assert world.ran() == ["k"]
 
 
+@pytest.mark.parametrize("reply", [Reply(), Reply(error="disk full")], ids=["done", "failed"])
+async def test_a_result_is_kept_until_the_agent_is_told_to_forget_it(world, reply):
+    await world.up()
+    world.replies["k"] = reply
+
+    async def ends():
+        try:
+            await world.agents.ask(A, Stop(), key="k", timeout_s=10)
+        except AgentFailure as failure:
+            return str(failure)
+        return ""
+
+    assert [await ends(), await ends()] == [reply.error, reply.error]
+    assert world.ran() == ["k"]
+    world.agents.forget(A, "k")
+    assert await ends() == reply.error
+    assert world.ran() == ["k", "k"]
+
+
+async def test_an_agent_that_is_away_forgets_when_it_is_back(world):
+    await world.up()
+    await world.agents.ask(A, Stop(), key="k", timeout_s=10)
+    await world.silence(A)
+    world.agents.forget(A, "k")
+    await world.wake(A)
+    await world.agents.await_connected(A, 10)
+    await world.agents.ask(A, Start(), key="another", timeout_s=10)  # it has read all that was sent before
+    await world.agents.ask(A, Stop(), key="k", timeout_s=10)
+    assert world.ran() == ["k", "another", "k"]
+
+
+async def test_forgetting_what_nobody_knows_of_is_nothing(world):
+    world.agents.forget(A, "k")
+    await world.up()
+    world.agents.forget(A, "k")
+    await world.agents.ask(A, Stop(), key="k", timeout_s=10)
+    assert world.ran() == ["k"]
+
+
+async def test_whoever_waits_for_an_agent_to_be_away_is_told_when_its_stream_ends(world):
+    await world.agents.await_away(A)  # it has never come
+    await world.up()
+    waiting = asyncio.create_task(world.agents.await_away(A))
+    await asyncio.sleep(0.02)
+    assert not waiting.done()
+    await world.silence(A)
+    await asyncio.wait_for(waiting, 5)
+    await world.agents.await_away(A)
+
+
 async def test_a_failure_on_the_vm_has_the_agents_words(world):
     await world.up()
     world.replies["k"] = Reply(error="disk full")

@@ -1,6 +1,7 @@
 """One suite for every infrastructure: in memory, on this machine as root or user, a CPI program, a vCenter."""
 
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -90,6 +91,17 @@ async def test_vms_are_found_in_bulk_and_by_deployment(cloud):
     assert list(await cloud.find_vms()) == ["a", "b", "c"]
     assert list(await cloud.find_vms("shop")) == ["a", "b"]
     assert list(await cloud.find_vms("nobody")) == []
+
+
+async def test_details_are_what_the_vm_was_made_with_or_nothing_where_they_cannot_be_told(cloud):
+    request = vm_request("web-1")
+    await cloud.create_vm(request)
+    seen = (await cloud.find_vms("shop", in_detail=True))["web-1"]
+    ip = request.shape.networks["default"]["ip"]
+    assert seen.addresses is None or any(ip in card for card in seen.addresses)
+    assert seen.tags is None or request.tags.items() <= seen.tags.items()
+    plain = (await cloud.find_vms("shop"))["web-1"]
+    assert replace(seen, addresses=None, tags=None) == replace(plain, addresses=None, tags=None)
 
 
 async def test_a_deleted_vm_is_gone_and_deleting_it_again_is_well(cloud):

@@ -12,13 +12,17 @@ pytest.importorskip("httpx")
 from director.adapters.nsxt import NsxtFabric
 from director.execution.fabrics import Fabrics
 from director.model.fabric import Carving, PoolAddress, Router, Segment, StackRecord, StackState
+from director.model.sighting import Sighting
+from director.model.step import EnsureStack
 from director.planning.drift import DriftKind
+from director.planning.fabric_repair import choose_networks, make_network_repair
 from director.ports.fabric import StackChange
 from director.ports.store import DropStack, JoinStack, PutStack
 from director.reconcile.drift import look_for_drift
 from director.reconcile.fabric_report import Announced, Standing
 from director.reconcile.fabric_tidy import GRACE_S, tidy_networks
 from director.reconcile.fabric_view import show_networks
+from director.reconcile.networks import look_at_fabrics
 from tests.support.networks import SHOP, deploy, id_of, instance, managed, member, new_world, theirs
 from tests.support.nsxsim import PASSWORD, USER
 from tests.support.nsxsim_fixtures import nsx  # noqa: F401  (a fixture)
@@ -58,9 +62,10 @@ async def world(nsx):  # noqa: F811
     await fabric.close()
 
 
-def stranger(nsx, path, body):  # noqa: F811
+def stranger(nsx, path, body, *, method="PATCH"):  # noqa: F811
     """Somebody else writes to NSX."""
-    request = urllib.request.Request(f"{nsx.url}/policy/api/v1{path}", data=json.dumps(body).encode(), method="PATCH")
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{nsx.url}/policy/api/v1{path}", data=data, method=method)
     request.add_header("Content-Type", "application/json")
     request.add_header("X-Allow-Overwrite", "true")
     request.add_header("Authorization", "Basic " + base64.b64encode(f"{USER}:{PASSWORD}".encode()).decode())
@@ -94,6 +99,32 @@ async def test_a_strangers_change_is_told_in_networks_and_in_drift(world, nsx): 
     assert objects(fabric)[rule].reason
     report = await look_for_drift(world)
     assert [(one.kind, one.subject) for one in report.drifts] == [(DriftKind.NETWORK_CHANGED, "nat rule web-snat")]
+
+
+async def networks_wrong(world):
+    return [one for one in (await look_for_drift(world, SHOP)).drifts if one.stack]
+
+
+async def test_what_a_stranger_changed_and_removed_is_set_back_by_the_record_alone(world, nsx):  # noqa: F811
+    await deploy(world, instance("web", 0, ("web", "172.20.4.10")))
+    before = set(nsx.state())
+    router, server = id_of("t1", "web"), id_of("vs", "web")
+    stranger(nsx, f"/infra/tier-1s/{router}/nat/USER/nat-rules/{id_of('snat', 'web')}", {"enabled": False})
+    stranger(nsx, f"/infra/lb-virtual-servers/{server}", None, method="DELETE")
+    found = await networks_wrong(world)
+    assert {(one.kind, one.subject) for one in found} == {
+        (DriftKind.NETWORK_CHANGED, "nat rule web-snat"),
+        (DriftKind.NETWORK_MISSING, "virtual server web"),
+    }
+    record = await world.store.record(SHOP)
+    fix = choose_networks(record, found, (), {})
+    fabrics = await look_at_fabrics([one.stack for one in fix.stacks], fix.stacks, world)
+    plan = make_network_repair("p", record, fix, Sighting(at=0.0, fabrics=fabrics))
+    (step,) = [one.step for one in plan.steps if isinstance(one.step, EnsureStack)]
+    change = StackChange(stack=step.stack, gone=step.gone, revisions=step.revisions)
+    await world.fabrics.of("").ensure(change)
+    assert await networks_wrong(world) == []
+    assert set(nsx.state()) == before
 
 
 async def test_what_the_record_lost_is_found_and_cleaned_up_after_an_hour(world, nsx):  # noqa: F811

@@ -78,11 +78,13 @@ async def deployed(world):
     """One VM with one disk, as made and recorded."""
     cloud = world.infrastructures.of("")
     request = vm_request("web-1")
+    request = replace(request, tags={**request.tags, "env": "prod", "name": "web/0"})
     cid = await cloud.create_vm(request)
     disk = await cloud.create_disk(disk_request("disk-1"))
     await cloud.attach_disk(cid, disk)
     seen, seen_disk = await cloud.find_vm(request.name), await cloud.find_disk("disk-1")
     vm = VmRecord(
+        tags={**request.tags, "deployment": request.deployment, "id": request.instance, "env": "prod"},
         name=request.name,
         instance=request.instance,
         deployment=request.deployment,
@@ -141,6 +143,49 @@ async def test_what_is_changed_in_vcenter_by_hand_is_seen(world, center):
         (DriftKind.VM_OFF, "web-1", "switched off"),
         (DriftKind.VM_SIZE, "web-1", "cpu 4, ram 2048 MB"),
     }
+
+
+async def test_an_address_is_compared_on_the_cards_the_vm_was_made_with_once_its_tools_tell(world, center, sim):
+    await deployed(world)
+    request = vm_request("web-1")
+    ip = str(request.shape.networks["default"]["ip"])
+    vm = find(center, "web-1")
+    moid = vm._GetMoId()
+    sim.guest(moid, is_running=True, address=ip, hostname="web-1")
+    assert await kinds(world) == set()
+    sim.guest(moid, is_running=True, address="192.0.2.9", hostname="web-1")
+    assert await kinds(world) == {(DriftKind.VM_ADDRESS, "web-1", "default 192.0.2.9")}
+    sim.guest(moid, is_running=True, address="fe80::1", hostname="web-1")
+    assert await kinds(world) == set(), "it has told no address of its own yet"
+    sim.guest(moid, is_running=False, address="192.0.2.9", hostname="web-1")
+    assert await kinds(world) == set(), "whose tools do not run tells nothing that holds"
+
+
+async def test_tags_changed_in_the_annotation_or_the_extra_configuration_are_seen(world, center):
+    await deployed(world)
+    vm = find(center, "web-1")
+    done(vm.ReconfigVM_Task(vim.vm.ConfigSpec(annotation=vm.config.annotation + "\nbackup: nightly\n\nsaid: by me")))
+    assert await kinds(world) == set()
+    done(vm.ReconfigVM_Task(vim.vm.ConfigSpec(annotation=vm.config.annotation.replace("env: prod", "env: test"))))
+    assert await kinds(world) == {(DriftKind.VM_TAGS, "web-1", "env: test")}
+    options = [vim.option.OptionValue(key="director.deployment", value="theirs")]
+    done(vm.ReconfigVM_Task(vim.vm.ConfigSpec(annotation="gone", extraConfig=options)))
+    found = {(kind, seen) for kind, _, seen in await kinds(world)}
+    assert found == {(DriftKind.VM_TAGS, "deployment: theirs, no env, no job")}
+
+
+async def test_details_take_one_request_however_many_vms_and_a_plain_look_none(world, sim):
+    cloud = world.infrastructures.of("")
+    for number in range(3):
+        await cloud.create_vm(vm_request(f"web-{number}", number=11 + number))
+    await cloud.find_vms()
+    before = sim.counts().get("RetrievePropertiesEx", 0)
+    plain = await cloud.find_vms()
+    assert sim.counts().get("RetrievePropertiesEx", 0) == before
+    assert {(one.addresses, one.tags) for one in plain.values()} == {(None, None)}
+    seen = await cloud.find_vms(in_detail=True)
+    assert sim.counts()["RetrievePropertiesEx"] == before + 1
+    assert all(one.tags["job"] == "web" for one in seen.values())
 
 
 async def test_a_vm_deleted_and_one_made_in_our_folder_are_seen(world, center):

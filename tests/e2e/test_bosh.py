@@ -7,6 +7,8 @@ import os
 import signal
 import tarfile
 import time
+import urllib.parse
+import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -288,6 +290,25 @@ def test_deploying_again_shows_no_difference_and_changes_nothing(bosh, manifest)
     assert again.ok, again.error
     assert {event["stage"] for event in again.events} == {"Preparing deployment"}
     assert {label: row["vm_cid"] for label, row in rows(bosh).items()} == before
+
+
+@pytest.mark.parametrize("recreate", [False, True], ids=["in-its-vm", "in-a-new-vm"])
+def test_persistent_disks_are_made_anew_when_asked_for_with_what_was_on_them(bosh, director, manifest, recreate):
+    text = f"written before the disk was made anew, {recreate}"
+    body = urllib.parse.urlencode({"name": "test", "text": text}).encode()
+    urllib.request.urlopen(director.url(), data=body, timeout=10).read()
+    before = rows(bosh)["store/0"]
+    done = bosh.ask(
+        "deploy", deployment=NAME, text=manifest, recreate_persistent_disks=True, recreate=recreate, timeout=120
+    )
+    assert done.ok, f"{done.error}\n{done.output}"
+    after = rows(bosh)["store/0"]
+    assert after["disk_cids"] != before["disk_cids"]
+    assert (after["vm_cid"] != before["vm_cid"]) is recreate
+    assert text in until(lambda: (page := director.page()) and text in page and page)
+    (orphan,) = bosh.value("disks")
+    assert [orphan["cid"]] == before["disk_cids"]
+    bosh.value("delete_disk", name=orphan["cid"])
 
 
 def test_a_difference_hides_what_may_be_secret_until_it_is_asked_for(bosh, manifest):

@@ -277,7 +277,10 @@ def test_what_a_stranger_removed_is_made_again(site):
     site.ask("DELETE", server["path"])
     until(lambda: site.made("LBVirtualServer") == [])
     assert "virtual server" in site.director.run("-d", "guestbook", "drift", expect=1)
-    site.deploy(web=5)
+    before = site.cids()
+    assert "set back as last deployed" in site.director.run("-n", "-d", "guestbook", "drift", "--fix")
+    assert "0 differences" in site.director.run("-d", "guestbook", "drift")
+    assert site.cids() == before
     assert site.one("LBVirtualServer")["ip_address"] == VIP
     until(lambda: answers(site))
 

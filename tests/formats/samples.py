@@ -453,6 +453,7 @@ STORED = {
         state=VmState.DELETING,
         created_at=8.5,
         cid="vm-cid",
+        tags={"env": "prod", "name": "web/0"},
     ),
 }
 """By the name of its golden file. Sealed variables, configs and settings are plain columns: the tables show them."""

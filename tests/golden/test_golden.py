@@ -1,8 +1,8 @@
 """Planner cases as folders: ``manifest.yml``, what was there before, and the plan as text.
 
-``case.yml`` may say: before (file of the manifest deployed before), gone, silent, failing (labels), fix, recreate,
-restart (labels), stopped (labels), compiled, grows (disks do so in place). ``pytest tests/golden --accept`` rewrites
-plan.txt; review the diff.
+``case.yml`` may say: before (file of the manifest deployed before), gone, silent, failing (labels), fix, new_disks (for
+all), recreate, restart (labels), stopped (labels), compiled, grows (disks do so in place). ``pytest tests/golden
+--accept`` rewrites plan.txt; review the diff.
 """
 
 import re
@@ -52,6 +52,7 @@ def _plan(folder):
             fix=bool(case.get("fix")),
             recreate=label in case.get("recreate", []),
             restart=label in case.get("restart", []),
+            new_disk=bool(case.get("new_disks")),
         )
         for label, i in by_label.items()
     }

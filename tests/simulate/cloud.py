@@ -123,8 +123,8 @@ class Line:
 
         return await self._call("create_disk", request.name, act, DiskCid(request.name))
 
-    async def find_vms(self, deployment=None, *, doubted=None):
-        return await self._plain("find_vms", deployment or "", deployment, doubted=doubted)
+    async def find_vms(self, deployment=None, *, doubted=None, in_detail=False):
+        return await self._plain("find_vms", deployment or "", deployment, doubted=doubted, in_detail=in_detail)
 
     def __getattr__(self, call):
         """Whatever else an infrastructure can be asked."""

@@ -59,7 +59,12 @@ class Ledger:
             task = result or change.record
             what = [remedy for _, remedy in task.options.get("remedies", ())] or task.result.splitlines()[:1]
             self._simulation.say(f"task {task.id} {task.type} {task.state.value} {what}")
+            if result is not None:
+                self._simulation.overseer.task_added(task)
+            else:
+                self._simulation.overseer.task_changed(task)
         if isinstance(change, OpenIntent):
+            self._simulation.overseer.intent_opened()
             self._simulation.say(f"intent {change.intent.effect} {change.intent.target}")
 
     def _die(self, why):

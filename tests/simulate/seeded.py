@@ -31,6 +31,7 @@ from director.reconcile.tidy import Tidy
 from director.reconcile.watch import Rules, Watch
 from tests.simulate.cloud import DEADLINE_S, QUICK, SECONDS, Cloud, Line
 from tests.simulate.ledger import Ledger
+from tests.simulate.overseer import Overseer
 from tests.simulate.simulation import CLOUD, Renderer
 from tests.simulate.souls import OBEDIENT, Ear, Souls
 from tests.simulate.trouble import CALM, Chronicle, Dice, Fate, Killed, Life
@@ -54,6 +55,13 @@ def read_once(text, source, **more):
     if key not in _texts:
         _texts[key] = _read(text, source, **more)
     return _texts[key]
+
+
+class NoBlobs:
+    """Nothing is exported here, so there is nothing to clean up."""
+
+    async def has(self, blob):
+        return False
 
 
 class Values:
@@ -107,6 +115,7 @@ class Seeded:
         self.helped = 0
         self.life, self.driver, self.watch = Life(0, is_dead=True), None, None
         self.died, self.is_over = asyncio.Event(), False
+        self.overseer = Overseer(self)
         self.background = set()
 
     # Telling
@@ -231,15 +240,27 @@ class Seeded:
             Deploy: deployments.deploy,
             Repair: deployments.repair,
             DeleteDeployment: deployments.delete,
-            CleanUp: Tidy(world=world).clean_up,
+            CleanUp: Tidy(world=world, blobs=NoBlobs()).clean_up,
         }
         self.driver = Driver(world, table, preparer, tasks_at_once=TASKS_AT_ONCE)
         doubt = Doubt(self.clock)
         self.watch = Watch(world, self.driver, doubt, self.rules)
+        self.watch.look = self._overseen(self.watch.look)
+        self.overseer.begin_life()
         self.world = world
         async with asyncio.TaskGroup() as group:
             group.create_task(self.driver.run())
             group.create_task(self.watch.run())
+
+    def _overseen(self, look):
+        async def overseen():
+            self.overseer.look_begins()
+            try:
+                return await look()
+            finally:
+                self.overseer.look_ended()
+
+        return overseen
 
     # What is held at every moment
 
@@ -342,8 +363,9 @@ class Seeded:
             well_since = (well_since or self.loop.time()) if is_well else None
             if well_since is not None and self.loop.time() - well_since >= 30.0:
                 return True
-            if unwell and set(unwell) <= set(self.given_up()):
-                await self._help(unwell)
+            # Others may wait for those given up, or for whom a person stopped: no second one of a group is taken away.
+            if set(unwell) <= set(self.given_up()) | set(self.waiting()):
+                await self._help(sorted(set(unwell) & set(self.given_up())) or unwell)
             await asyncio.sleep(10.0)
         verdicts = self.watch.report().verdicts
         why = [f"{v.finding.label} {v.finding.condition.value}: {v.hold and v.hold.reason}" for v in verdicts]
@@ -352,8 +374,17 @@ class Seeded:
 
     def given_up(self):
         """Whom the director itself told to need a person: so many repairs have not helped."""
+        return self._held("hold.given-up")
+
+    def waiting(self):
+        """Whose group has too few that serve because one of it needs a person, or was stopped by one."""
+        lame = {one.group for one in self.store._tables.instances.values() if one.want is not Want.STARTED}
+        lame |= {label.partition("/")[0] for label in self.given_up()}
+        return [label for label in self._held("hold.quorum") if label.partition("/")[0] in lame]
+
+    def _held(self, code):
         verdicts = self.watch.report().verdicts if self.watch else ()
-        return [v.finding.label for v in verdicts if v.hold and v.hold.code == "hold.given-up"]
+        return [v.finding.label for v in verdicts if v.hold and v.hold.code == code]
 
     async def _help(self, labels):
         """A person does what the hold says. Counted: it should be rare."""

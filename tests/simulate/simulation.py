@@ -2,6 +2,7 @@
 
 import asyncio
 
+from director.adapters.blobs import DirectoryBlobs
 from director.adapters.clock import SystemClock
 from director.adapters.memory.agents import MemoryAgents
 from director.adapters.memory.infrastructure import Hooks, MemoryInfrastructure, MemoryWorld
@@ -14,11 +15,13 @@ from director.execution.journal import LATE
 from director.execution.world import World
 from director.model.tree import digest_of
 from director.model.wanted import Content, RenderedJob
+from director.ports.archives import WrittenRelease
 from director.ports.store import PutRelease, PutStemcell, TaskQuery
 from director.reconcile.apply_networks import OutlivingNetworks
 from director.reconcile.cloudcheck_apply import CloudCheck
 from director.reconcile.drift_fix import DriftFixer
 from director.reconcile.driver import Driver
+from director.reconcile.export import Exporter
 from director.reconcile.handlers import Deployments
 from director.reconcile.prepare import Preparer
 from director.reconcile.requests import (
@@ -26,14 +29,18 @@ from director.reconcile.requests import (
     ApplyResolutions,
     CleanUp,
     DeleteDeployment,
+    DeleteRelease,
     Deploy,
+    ExportRelease,
     FixDrift,
     Repair,
     RunErrand,
     ScanAndFix,
     ScanProblems,
 )
+from director.reconcile.software import Software
 from director.reconcile.tidy import Tidy
+from director.reconcile.unused import ORPHANS_KEPT_S
 from tests.golden.test_golden import CASES
 from tests.support.planning import NEWER, RELEASE, STEMCELL
 
@@ -87,10 +94,27 @@ class Renderer:
         return None
 
 
+class Archives:
+    """Stores the words of what it is asked to pack, and keeps it for who looks."""
+
+    def __init__(self, folder, blobs):
+        self.folder, self.blobs, self.written = folder, blobs, []
+
+    async def write_release(self, compiled, *, sha2):
+        self.written.append(compiled)
+        path = self.folder / "written"
+        path.write_text(repr((compiled, sha2)))
+        blob = await self.blobs.put_file(path)
+        return WrittenRelease(blob=blob.id, digest=blob.digest)
+
+
 class Simulation:
     """One world and its record; directors come and go."""
 
     def __init__(self, folder, *, can_grow_disks=True, fabric=None):
+        self.folder, self.blobs = folder, DirectoryBlobs(folder / "blobs")
+        self.archives = Archives(folder, self.blobs)
+        self.orphans_kept_s = ORPHANS_KEPT_S
         self.store = MortalStore()
         self.agents = MemoryAgents(SystemClock())
         hooks = Hooks(on_boot=self.agents.boot, on_reboot=self.agents.wake, on_end=self.agents.silence)
@@ -138,11 +162,16 @@ class Simulation:
             RunErrand: deployments.run_errand,
             DeleteDeployment: deployments.delete,
             ApplyNetworks: OutlivingNetworks(world=self.world, encode=plan_to_tree).apply,
-            CleanUp: Tidy(world=self.world).clean_up,
+            CleanUp: Tidy(world=self.world, blobs=self.blobs, orphans_kept_s=self.orphans_kept_s).clean_up,
         }
+        exporter = Exporter(
+            preparer=preparer, world=self.world, archives=self.archives, encode=plan_to_tree, decode=plan_from_tree
+        )
+        software = Software(world=self.world, archives=self.archives, scratch=self.folder)
+        table |= {ExportRelease: exporter.export, DeleteRelease: software.delete_release}
         check = CloudCheck(world=self.world, encode=plan_to_tree, repair=deployments.repair, patience_s=0.02)
         table |= {ScanProblems: check.scan, ApplyResolutions: check.apply, ScanAndFix: check.scan_and_fix}
-        table[FixDrift] = DriftFixer(world=self.world, repair=deployments.repair).fix
+        table[FixDrift] = DriftFixer(world=self.world, repair=deployments.repair, encode=plan_to_tree).fix
         driver = Driver(self.world, table, preparer, tasks_at_once=4, **more)
         pulse = asyncio.create_task(driver.run())
         try:

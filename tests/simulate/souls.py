@@ -153,6 +153,10 @@ class Ear:
         self._life.check()
         return self._souls.seen()
 
+    def forget(self, agent, key):
+        self._life.check()
+        self._souls.forget(agent, key)
+
     def __getattr__(self, call):
         known = getattr(self._souls, call)
 

@@ -1,11 +1,14 @@
 """What a seed stands for: a deployment, some minutes of troubles and of people, and then peace."""
 
 import asyncio
+import random
 from dataclasses import replace
 
 from director.model.sighting import Power
+from director.planning.brake import Brakes
 from director.ports.store import PutInstance, PutSetting
 from director.reconcile.requests import CleanUp, Deploy, Overrides
+from director.reconcile.watch import Rules
 from tests.simulate.invariants import check_all
 from tests.simulate.seeded import run_world
 from tests.simulate.trouble import CALM, Weather
@@ -17,10 +20,10 @@ UPDATE = (
 LOCKED, FULL = "The database is locked.", "The disk of the database is full."
 
 
-def manifest_of(dice, *, port=80):
-    """A database with a disk, and up to two groups without; some seeds compile packages for them."""
+def manifest_of(dice, *, dbs=1, port=80):
+    """Databases with disks, and up to two groups without; some seeds compile packages for them."""
     job = "app" if dice.random() < 0.15 else "plain"
-    groups = [_group("db", 1, "db" if job == "app" else "plain", dice, disk=True, port=port)]
+    groups = [_group("db", dbs, "db" if job == "app" else "plain", dice, disk=True, port=port)]
     groups += [_group(name, dice.randint(1, 3), job, dice, port=port) for name in ("web", "api")[: dice.randint(1, 2)]]
     return "\n".join(
         [
@@ -57,6 +60,7 @@ class Storm:
         "jobs_fail",
         "jobs_fail_for_good",
         "disk_unmounted",
+        "data_at_risk",
         "clock_jumps",
         "stall",
         "kill",
@@ -65,6 +69,7 @@ class Storm:
         "store_locked",
         "store_full",
         "isolated",
+        "deaf",
         "cloud_down",
         "cloud_rough",
         "agents_rough",
@@ -75,7 +80,10 @@ class Storm:
     def __init__(self, simulation):
         self.simulation = simulation
         self.dice = simulation.dice["storm"]
-        self.text = manifest_of(simulation.dice["manifest"])
+        self.text = manifest_of(simulation.dice["manifest"], dbs=self._dbs())
+
+    def _dbs(self):
+        return self.simulation.dice["databases"].choice([1, 1, 2, 3, 3, 5])
 
     async def run(self):
         """Until the storm is over; what it began for a while is over, too."""
@@ -169,6 +177,18 @@ class Storm:
         if mounted:
             self.simulation.agents.unmount(self.dice.choice(mounted))
 
+    async def data_at_risk(self):
+        """Of all that keep data, some lose their disk and others their VM."""
+        simulation = self.simulation
+        for name in [name for name in self._vms() if simulation.disks_attached(self._agent_of(name))]:
+            match self.dice.choice(["", "disk", "VM", "jobs"]):
+                case "disk":
+                    simulation.agents.unmount(self._agent_of(name))
+                case "VM":
+                    simulation.cloud.power_off(name)
+                case "jobs":
+                    simulation.agents.fail(self._agent_of(name), for_good=True)
+
     # The director
 
     async def clock_jumps(self):
@@ -184,6 +204,13 @@ class Storm:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._weather(replace(CALM, is_down=True), seconds))
             for agent in agents:
+                group.create_task(self._cut(agent, seconds + self.dice.uniform(0.1, 10.0)))
+
+    async def deaf(self):
+        """No agent reaches it any more; the infrastructure shows every VM on."""
+        seconds = self.dice.uniform(10.0, 400.0)
+        async with asyncio.TaskGroup() as group:
+            for agent in map(self._agent_of, self._vms()):
                 group.create_task(self._cut(agent, seconds + self.dice.uniform(0.1, 10.0)))
 
     async def kill(self):
@@ -222,7 +249,7 @@ class Storm:
         await self.simulation.insist(request)
 
     async def scale(self, dice):
-        self.text = manifest_of(dice)
+        self.text = manifest_of(dice, dbs=self._dbs())
         await self.deploy(allow_delete_all=True)
 
     async def change(self, dice):
@@ -276,7 +303,7 @@ async def live(simulation):
     """A whole seed."""
     storm = Storm(simulation)
     if simulation.dice["begin"].random() < 0.2:
-        simulation.weather = Weather(fail=0.1, lose_reply=0.1, agent_error=0.05)
+        simulation.weather = Weather(fail=0.1, lose_reply=0.1, agent_error=0.02)
     await simulation.begin(storm.text)
     simulation.weather = CALM
     await storm.run()
@@ -285,4 +312,5 @@ async def live(simulation):
 
 
 def run_seed(seed):
-    return run_world(seed, live)
+    most = random.Random(f"{seed} brakes").choice([1, 2, 4, 32])
+    return run_world(seed, live, rules=Rules(brakes=Brakes(repairs_max=most)))

@@ -87,7 +87,10 @@ async def test_killed_at_every_commit_the_same_request_ends_it_well(tmp_path, sc
     assert total > 10
 
 
-@pytest.mark.parametrize("what", ["first", "recreate", "grow", "delete", "recreate by flag", "restart"])
+@pytest.mark.parametrize(
+    "what",
+    ["first", "recreate", "grow", "delete", "recreate by flag", "restart", "new disks", "new VMs and disks"],
+)
 async def test_killed_at_every_commit_a_new_director_ends_it_by_itself(tmp_path, what):
     """Nobody repeats anything: what was asked for once happens once, and to its end."""
     total = 0
@@ -131,6 +134,14 @@ async def _check_once(simulation, what, before):
     if what in {"recreate", "recreate by flag"}:
         grown = {vm.instance: vm.generation for vm in before.vms}
         assert {vm.instance: vm.generation - 1 for vm in after.vms} == grown
+    if what in {"new disks", "new VMs and disks"}:
+        [old], [new] = before.disks, after.disks
+        assert (new.size_mb, new.state) == (old.size_mb, DiskState.ATTACHED)
+        assert {disk.name: disk.state for disk in await simulation.store.disks()} == {
+            old.name: DiskState.ORPHANED,
+            new.name: DiskState.ATTACHED,
+        }
+        assert len([key for key in asked if key.endswith(":migrate-disk")]) == 1
     if what == "restart":
         assert {vm.name for vm in after.vms} == {vm.name for vm in before.vms}
         assert len([key for key in asked if key.endswith(":stop")]) == 4
@@ -143,6 +154,8 @@ REQUESTS = {
     "delete": DeleteDeployment(deployment="demo"),
     "recreate by flag": Deploy(deployment="demo", overrides=Overrides(recreate=True)),
     "restart": Deploy(deployment="demo", overrides=Overrides(state="restart", target="*")),
+    "new disks": Deploy(deployment="demo", overrides=Overrides(recreate_persistent_disks=True)),
+    "new VMs and disks": Deploy(deployment="demo", overrides=Overrides(recreate=True, recreate_persistent_disks=True)),
 }
 
 

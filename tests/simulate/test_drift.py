@@ -11,15 +11,15 @@ from director.model.record import Intent, TaskState
 from director.planning.drift import DriftKind
 from director.ports.store import OpenIntent, PutVm
 from director.reconcile.drift import look_for_drift
-from director.reconcile.requests import Deploy, Overrides
+from director.reconcile.requests import Deploy, FixDrift, Overrides
 from tests.simulate.simulation import MANIFEST, Simulation
 
 
 class Resized(MemoryInfrastructure):
     """Somebody gave every VM other memory."""
 
-    async def find_vms(self, deployment=None, *, doubted=None):
-        found = await super().find_vms(deployment, doubted=doubted)
+    async def find_vms(self, deployment=None, *, doubted=None, in_detail=False):
+        found = await super().find_vms(deployment, doubted=doubted, in_detail=in_detail)
         return {name: replace(vm, sizes={"ram": 77}) for name, vm in found.items()}
 
 
@@ -65,6 +65,46 @@ async def test_changed_sizes_are_found(simulation):
     report = await look_for_drift(simulation.world)
     assert {one.kind for one in report.drifts} == {DriftKind.VM_SIZE}
     assert {(one.recorded, one.seen) for one in report.drifts} == {("ram 64 MB", "ram 77 MB")}
+
+
+async def test_another_address_is_found_and_the_vm_made_again_with_its_own(simulation):
+    record = await simulation.store.record("demo")
+    name, vm = next((n, v) for n, v in sorted(simulation.iron.vms.items()) if v.request.shape.networks)
+    network, net = next(iter(sorted(vm.request.shape.networks.items())))
+    shape = replace(vm.request.shape, networks={network: {**net, "ip": "192.0.2.77"}})
+    vm.request = replace(vm.request, shape=shape)
+    report = await look_for_drift(simulation.world)
+    assert [(d.kind, d.subject, d.recorded, d.seen) for d in report.drifts] == [
+        (DriftKind.VM_ADDRESS, name, f"{network} {net['ip']}", f"{network} 192.0.2.77")
+    ]
+    differences = ((DriftKind.VM_ADDRESS.value, name),)
+    task = await simulation.direct(FixDrift(deployment="demo", differences=differences))
+    assert (task.state, task.result) == (TaskState.DONE, "1 difference(s) fixed")
+    assert name not in simulation.iron.vms
+    after = await simulation.check_invariants()
+    assert [i.addresses for i in after.instances] == [i.addresses for i in record.instances]
+
+
+async def test_tags_are_recorded_as_written_and_those_changed_are_found_and_left_to_a_person(simulation):
+    recorded = {vm.name: dict(vm.tags) for vm in await simulation.store.vms()}
+    assert recorded == {name: dict(vm.request.tags) for name, vm in simulation.iron.vms.items()}
+    name, vm = min(simulation.iron.vms.items())
+    tags = {key: value for key, value in vm.request.tags.items() if key != "instance_group"}
+    vm.request = replace(vm.request, tags={**tags, "deployment": "theirs", "owner": "somebody"})
+    group = recorded[name]["instance_group"]
+    report = await look_for_drift(simulation.world)
+    assert [(d.kind, d.subject, d.recorded, d.seen) for d in report.drifts] == [
+        (
+            DriftKind.VM_TAGS,
+            name,
+            f"deployment: demo, instance_group: {group}",
+            "deployment: theirs, no instance_group",
+        )
+    ]
+    task = await simulation.direct(FixDrift(deployment="demo", differences=((DriftKind.VM_TAGS.value, name),)))
+    assert task.state is TaskState.ERROR
+    assert "by hand" in task.result
+    assert name in simulation.iron.vms
 
 
 async def test_a_disk_grown_detached_or_made_by_hand_is_found(simulation):

@@ -5,6 +5,9 @@ Every case is a world with a healthy deployment, the fault, and what must follow
 """
 
 import asyncio
+import os
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
@@ -15,7 +18,7 @@ from director.model.sighting import Power
 from director.ports.failure import Failure
 from director.ports.store import PutInstance, TaskQuery
 from director.reconcile.drift import look_for_drift
-from director.reconcile.requests import Deploy, Overrides, Repair
+from director.reconcile.requests import CleanUp, Deploy, Overrides, Repair
 from tests.simulate.invariants import check_all
 from tests.simulate.seeded import PEACE_S, run_world
 from tests.simulate.trouble import CALM, Fate, Weather
@@ -37,12 +40,12 @@ def manifest(webs=2):
     return MANIFEST.replace("WEBS", str(webs))
 
 
-def lived(scenario, *, webs=2, seed=1, rests=True):
+def lived(scenario, *, webs=2, seed=1, rests=True, text=None):
     """A deployment that runs, ``scenario``, then peace. What the scenario returns."""
     given = []
 
     async def whole(simulation):
-        await simulation.begin(manifest(webs))
+        await simulation.begin(text or manifest(webs))
         await asyncio.sleep(60.0)
         given.append(await scenario(simulation))
         if rests and await simulation.come_to_rest():
@@ -160,18 +163,40 @@ def test_fault_4_a_vm_made_by_a_request_whose_token_was_replaced_is_not_waited_f
     lived(scenario)
 
 
-def test_fault_5_a_stranger_of_ours_is_shown_and_nothing_of_others_is_touched():
+STRAYS = ("stray-of-ours", "stray-of-theirs", "web-1-of-theirs")
+
+
+def _strays(simulation):
+    """VMs and disks like those of web/1 and db/0, of this director and, in a deployment of the same name, another's."""
+    vm = simulation.iron.vms[vm_of(simulation, "web/1").name]
+    disk = next(iter(simulation.iron.disks.values()))
+    for name in STRAYS:
+        instance = None if name.startswith("stray") else vm.request.instance
+        enrolment = replace(vm.request.enrolment, agent=f"agent-of-{name}")
+        request = replace(vm.request, name=name, instance=instance, enrolment=enrolment)
+        owner = "another director" if name.endswith("theirs") else ""
+        simulation.iron.vms[name] = replace(vm, request=request, has_enrolment=False, owner=owner)
+        simulation.iron.disks[name] = replace(disk, request=replace(disk.request, name=name), vm=None, owner=owner)
+    simulation.cloud.late.update(STRAYS)
+
+
+def test_fault_5_a_stray_of_ours_is_shown_and_goes_after_its_grace_and_nothing_of_others_is_touched():
     async def scenario(simulation):
-        vm = vm_of(simulation, "web/1")
-        there = simulation.iron.vms[vm.name]
-        request = replace(there.request, name="web-1-stray", instance=None)
-        simulation.iron.vms["web-1-stray"] = type(there)(request=request, has_enrolment=False)
-        simulation.cloud.late.add("web-1-stray")
+        alive = set(simulation.iron.vms)
+        _strays(simulation)
         await asyncio.sleep(120.0)
-        report = await look_for_drift(simulation.world)
-        assert any("web-1-stray" in drift.subject for drift in report.drifts)
-        assert "web-1-stray" in simulation.iron.vms, "only clean-up may remove it, after its grace"
-        del simulation.iron.vms["web-1-stray"]
+        shown = {drift.subject for drift in (await look_for_drift(simulation.world)).drifts}
+        assert shown == {"stray-of-ours"}
+        for _ in range(2):
+            assert set(simulation.iron.vms) == alive | set(STRAYS), "only clean-up may remove it, after its grace"
+            await simulation.insist(CleanUp(remove_all=True))
+            await asyncio.sleep(3700.0)
+        theirs = {"stray-of-theirs", "web-1-of-theirs"}
+        assert set(simulation.iron.vms) == alive | theirs
+        assert theirs <= set(simulation.iron.disks)
+        for name in STRAYS:
+            simulation.iron.vms.pop(name, None)
+            simulation.iron.disks.pop(name, None)
 
     lived(scenario)
 
@@ -378,6 +403,38 @@ def test_fault_19_without_room_nothing_more_is_taken_away_and_it_goes_on_later()
 def test_fault_10_a_second_director_of_one_record_does_not_begin(tmp_path):
     with only_one(tmp_path), pytest.raises(Failure), only_one(tmp_path):
         raise AssertionError("two directors hold one record")
+    with only_one(tmp_path):
+        pass
+
+
+HOLDER = """
+import os, pathlib, signal, sys
+from director.home import only_one
+with only_one(pathlib.Path(sys.argv[1])):
+    print("held", flush=True)
+    os.kill(os.getpid(), signal.SIGSTOP)
+"""
+
+
+def test_fault_10_a_second_director_is_refused_also_while_the_first_stands_still_and_not_after_its_death(tmp_path):
+    """The lock is the process's, not a time's: no pause of the first lets a second begin, and its end always does."""
+    first = subprocess.Popen([sys.executable, "-c", HOLDER, tmp_path], stdout=subprocess.PIPE, text=True)
+    try:
+        assert first.stdout.readline() == "held\n"
+        os.waitpid(first.pid, os.WUNTRACED)
+        second = subprocess.run(
+            [sys.executable, "-m", "director.main"],
+            env={**os.environ, "DIRECTOR_STATE_DIR": str(tmp_path), "DIRECTOR_API_PORT": "0"},
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        assert (second.returncode, second.stderr.strip()) == (1, f"Another director runs on {tmp_path}.")
+        assert [path.name for path in tmp_path.iterdir()] == ["lock"], "it has not even opened the record"
+    finally:
+        first.kill()
+        first.communicate()
     with only_one(tmp_path):
         pass
 

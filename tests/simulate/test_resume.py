@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 import structlog
 
+from director.adapters.memory.agents import Reply
 from director.adapters.memory.infrastructure import Fault, FaultKind
 from director.model.record import TaskState
 from director.ports.failure import Retry
@@ -179,6 +180,43 @@ async def test_an_errand_cut_off_at_any_commit_runs_once_and_its_result_is_told(
         assert {json.loads(line)["exit_code"] for line in lines} == {0}
         assert not [name for name in simulation.iron.vms if name.startswith("smoke-")]
     assert cut > 10
+
+
+async def test_a_script_that_failed_is_not_run_again_by_the_next_director(tmp_path):
+    """Between the agent's answer and the end of the task the director dies at any commit."""
+    reached = 0
+    for kill_at in range(20, 200):
+        simulation = Simulation(tmp_path / str(kill_at))
+        await simulation.prepare()
+        simulation.agents.script = _pre_start_fails
+        simulation.store.dies_at = kill_at
+        try:
+            task = await simulation.direct(DEPLOY)
+        except Killed:
+            reached += any(key.endswith(":pre-start") for _, key in simulation.agents.done)
+            simulation.agents.lose_director()
+            simulation.store.dies_at = 0
+            simulation.agents.find_director()
+            task = await simulation.direct(None)
+        else:
+            break
+        assert task.state is TaskState.ERROR
+        assert "the migration failed" in task.result
+        asked = [key for _, key in simulation.agents.done]
+        assert len(asked) == len(set(asked)), "an agent did the same step twice"
+    assert reached
+
+
+def _pre_start_fails(_agent, key, _request):
+    return Reply(error="the migration failed" if key.endswith(":pre-start") else "")
+
+
+async def test_when_all_is_recorded_no_agent_keeps_an_answer(simulation):
+    assert (await simulation.direct(DEPLOY)).state is TaskState.DONE
+    simulation.agents.script = lambda _agent, key, _request: Reply(error="no" if key.endswith("db/0:start") else "")
+    assert (await simulation.direct(LARGER)).state is TaskState.ERROR
+    assert simulation.agents.done
+    assert {key for agent in simulation.agents._agents.values() for key in agent.results} == set()
 
 
 async def test_a_deletion_cut_off_after_its_last_step_is_done(simulation):

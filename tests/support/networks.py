@@ -188,7 +188,7 @@ class Agents:
 class NoVms:
     """An infrastructure in which nothing is."""
 
-    async def find_vms(self, deployment=None, *, doubted=None):
+    async def find_vms(self, deployment=None, *, doubted=None, in_detail=False):
         return {}
 
     async def find_disks(self, deployment=None):

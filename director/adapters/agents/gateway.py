@@ -157,6 +157,11 @@ class Gateway:
         except TimeoutError:
             raise AgentSilent(f"Agent {agent} has not connected within {timeout_s:g} s.") from None
 
+    async def await_away(self, agent: AgentId) -> None:
+        peer = self._roster.peer(agent)
+        while peer.link is not None:
+            await peer.await_change()
+
     async def await_seen(self, agent: AgentId, is_enough: Callable[[SeenAgent], bool], timeout_s: float) -> SeenAgent:
         peer = self._roster.peer(agent)
         try:
@@ -177,6 +182,11 @@ class Gateway:
             raise
         finally:
             peer.close(key)
+
+    def forget(self, agent: AgentId, key: str) -> None:
+        peer = self._roster.find(agent)
+        if peer is not None:
+            peer.forget(key)
 
     async def revoke(self, agent: AgentId) -> None:
         await self._admission.revoke(agent)

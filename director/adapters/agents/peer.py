@@ -3,9 +3,10 @@
 Everything here happens at once, on the loop, without waiting: a message or a question changes the state and wakes
 who waits for it. Moving bytes is ``stream``'s; who may speak is ``admission``'s.
 
-Note: results nobody waits for. A result is acknowledged when its question was answered or cancelled, for the agent
-may then forget it. One that nobody asked for since this director started may be asked for by a plan that is being
-resumed, so it stays with the agent, unacknowledged, for ``_CLAIM_S``.
+Note: when an agent may forget. A result is acknowledged when its question was cancelled, or when whoever asked says
+that it is recorded (``forget``): until then a director that starts anew would ask for it again. One that nobody asked
+for since this director started may be asked for by a plan that is being resumed, so it stays with the agent,
+unacknowledged, for ``_CLAIM_S``.
 """
 
 import asyncio
@@ -29,6 +30,8 @@ from director.ports.failure import AgentFailure, AgentSilent, Retry
 _PENDING_MAX: Final = 64
 _SETTLED_MAX: Final = 256
 _UNCLAIMED_MAX: Final = 64
+_UNRECORDED_MAX: Final = 128
+"""Answers not yet recorded: a task has a dozen requests for one agent. With the unclaimed ones, fewer than it keeps."""
 _CLAIM_S: Final = 600.0
 _TRANSFERS_MAX: Final = 4
 _KEY_CHARACTERS_MAX: Final = 1024
@@ -67,6 +70,7 @@ class Peer:
         self._pending: dict[str, Pending] = {}
         self._spec_blobs: frozenset[BlobId] = frozenset()
         self._settled: OrderedDict[str, bool] = OrderedDict()  # key to whether it was cancelled
+        self._unrecorded: OrderedDict[str, None] = OrderedDict()
         self._unclaimed: OrderedDict[str, float] = OrderedDict()
         self._changed = asyncio.Event()
 
@@ -152,8 +156,8 @@ class Peer:
             answer=asyncio.get_running_loop().create_future(),
         )
         self._pending[key] = pending
-        self._settled.pop(key, None)
-        self._unclaimed.pop(key, None)
+        for known in (self._settled, self._unclaimed, self._unrecorded):
+            known.pop(key, None)
         if isinstance(request, Prepare | Apply):
             self._spec_blobs = pending.blobs
         if self.link is not None:
@@ -168,21 +172,29 @@ class Peer:
             self._tell(pb.ToAgent(cancel=pb.Cancel(key=key)))
 
     def answer(self, result: pb.Result) -> None:
-        """Resolves the question it answers, and lets the agent forget what nobody will ask for again."""
+        """Resolves the question it answers; the agent keeps it unless nobody will ask for it again."""
         self.touch()
         if len(result.key) > _KEY_CHARACTERS_MAX:
             return  # never asked by us; keeping or repeating it would let the agent fill our memory
         pending = self._pending.pop(result.key, None)
         if pending is not None:
-            self._settle(result.key, is_cancelled=False)
+            self._unrecorded[result.key] = None
             if not pending.answer.done():
                 pending.answer.set_result(result)
         if result.key in self._settled:
             self._acknowledge(result.key)
+        elif result.key not in self._unrecorded:
+            self._unclaimed.setdefault(result.key, self._clock.monotonic())
+        self._bound_what_it_keeps()
+
+    def forget(self, key: str) -> None:
+        """What came of it is recorded. A result that is still to come is acknowledged when it does."""
+        if key in self._pending:
             return
-        self._unclaimed.setdefault(result.key, self._clock.monotonic())
-        if len(self._unclaimed) > _UNCLAIMED_MAX:
-            self._acknowledge(self._unclaimed.popitem(last=False)[0])
+        self._unrecorded.pop(key, None)
+        self._unclaimed.pop(key, None)
+        self._settle(key, is_cancelled=False)
+        self._acknowledge(key)
 
     def give_up(self) -> None:
         """Its VM is gone: ends its stream and everything that waits for it."""
@@ -233,6 +245,14 @@ class Peer:
 
     def _acknowledge(self, key: str) -> None:
         self._tell(pb.ToAgent(acknowledge=pb.Acknowledge(key=key)))
+
+    def _bound_what_it_keeps(self) -> None:
+        """An agent must not fill its disk for a director that forgot to say what is recorded."""
+        for keys, most in ((self._unclaimed, _UNCLAIMED_MAX), (self._unrecorded, _UNRECORDED_MAX)):
+            if len(keys) > most:
+                key, _ = keys.popitem(last=False)
+                self._settle(key, is_cancelled=False)
+                self._acknowledge(key)
 
     def _drop_unclaimed(self) -> None:
         before = self._clock.monotonic() - _CLAIM_S

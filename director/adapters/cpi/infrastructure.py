@@ -110,8 +110,13 @@ class CpiInfrastructure:
         return await self._vms.find(name)
 
     async def find_vms(
-        self, deployment: DeploymentName | None = None, *, doubted: Collection[VmName] | None = None
+        self,
+        deployment: DeploymentName | None = None,
+        *,
+        doubted: Collection[VmName] | None = None,
+        in_detail: bool = False,
     ) -> Mapping[VmName, SeenVm]:
+        del in_detail  # A CPI can be given addresses and tags, but not be asked for them.
         await self._open()
         return await self._vms.find_all(deployment, doubted)
 

@@ -79,6 +79,7 @@ class _Agent:
     state: JobState = JobState.STOPPED
     disks: frozenset[DiskName] = frozenset()
     results: dict[str, Tree | _Failed] = field(default_factory=dict)
+    forgettable: set[str] = field(default_factory=set)  # told to, while it was away
     changed: asyncio.Event = field(default_factory=asyncio.Event)
 
 
@@ -105,7 +106,7 @@ class MemoryAgents:
             return False
         agent.token, agent.is_up = "", True
         agent.spec, agent.processes, agent.started_at, agent.state = None, (), None, JobState.STOPPED
-        agent.disks, agent.results = frozenset(), {}
+        agent.disks, agent.results, agent.forgettable = frozenset(), {}, set()
         self._hear(agent)
         return True
 
@@ -134,6 +135,7 @@ class MemoryAgents:
         self._has_director = False
         for agent in self._agents.values():
             agent.is_known = False
+            agent.forgettable.clear()
 
     def find_director(self) -> None:
         """A director is back, and hears of every agent that is up."""
@@ -170,6 +172,11 @@ class MemoryAgents:
                 while not self._is_connected(known):
                     await self._change(known)
 
+    async def await_away(self, agent: AgentId) -> None:
+        known = self._agent(agent)
+        while self._is_connected(known):
+            await self._change(known)
+
     async def await_seen(self, agent: AgentId, is_enough: Callable[[SeenAgent], bool], timeout_s: float) -> SeenAgent:
         known = self._agent(agent)
         with _silent_after(f"Agent {agent} was not seen as wanted within {timeout_s:g} s."):
@@ -187,6 +194,12 @@ class MemoryAgents:
         if isinstance(result, _Failed):
             raise AgentFailure(result.error)
         return result
+
+    def forget(self, agent: AgentId, key: str) -> None:
+        known = self._agents.get(agent)
+        if known is not None:
+            known.forgettable.add(key)
+            self._forget(known)
 
     async def revoke(self, agent: AgentId) -> None:
         known = self._agents.get(agent)
@@ -273,7 +286,14 @@ class MemoryAgents:
     def _hear(self, agent: _Agent) -> None:
         if self._is_connected(agent):
             agent.is_known, agent.heard_at = True, self._clock.monotonic()
+            self._forget(agent)
             self._wake(agent)
+
+    def _forget(self, agent: _Agent) -> None:
+        if self._is_connected(agent):
+            for key in agent.forgettable:
+                agent.results.pop(key, None)
+            agent.forgettable.clear()
 
     def _wake(self, agent: _Agent) -> None:
         self._told.set()

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iter
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from enum import Enum
-from typing import Final
+from typing import Final, TypeVar
 
 from director.model.deployment import VmResources
 from director.model.names import AgentId, DeploymentName, DiskCid, DiskName, StemcellCid, VmCid, VmName
@@ -58,12 +58,19 @@ class MemoryVm:
     power: Power = Power.ON
     has_enrolment: bool = True
     is_whole: bool = True
+    owner: str = ""
+    """Whose tag it has: a director sees its own only."""
 
 
 @dataclass(slots=True, kw_only=True)
 class MemoryDisk:
     request: DiskRequest
     vm: VmName | None = None
+    owner: str = ""
+
+
+_Name = TypeVar("_Name", VmName, DiskName)
+_Thing = TypeVar("_Thing", MemoryVm, MemoryDisk)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -98,10 +105,12 @@ class MemoryInfrastructure:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         ram_max_mb: int = 1 << 20,
         can_grow_disks: bool = True,
+        owner: str = "",
     ) -> None:
         self.world = world or MemoryWorld()
         self.ram_max_mb = ram_max_mb
         self.can_grow_disks = can_grow_disks
+        self.owner = owner
         self.faults = list(faults)
         self._hooks = hooks or Hooks()
         self._sleep = sleep
@@ -152,7 +161,7 @@ class MemoryInfrastructure:
         known = self.world.vms.get(request.name)
         if known is None or known.power is Power.OFF or not known.is_whole:
             self.lose_vm(request.name)
-            self.world.vms[request.name] = MemoryVm(request=request)
+            self.world.vms[request.name] = MemoryVm(request=request, owner=self.owner)
             self._hooks.on_boot(request.enrolment)
 
     async def clear_enrolment(self, cid: VmCid) -> None:
@@ -180,15 +189,22 @@ class MemoryInfrastructure:
 
     async def find_vm(self, name: VmName) -> SeenVm | None:
         async with self._call("find_vm", name) as is_real:
-            return self._seen(name) if is_real and name in self.world.vms else None
+            return self._seen(name) if is_real and name in self._own(self.world.vms) else None
 
     async def find_vms(
-        self, deployment: DeploymentName | None = None, *, doubted: Collection[VmName] | None = None
+        self,
+        deployment: DeploymentName | None = None,
+        *,
+        doubted: Collection[VmName] | None = None,
+        in_detail: bool = False,
     ) -> Mapping[VmName, SeenVm]:
-        del doubted  # All are looked at.
+        del doubted, in_detail  # All are looked at, and nothing is hidden.
         async with self._call("find_vms", deployment or "") as is_real:
-            vms = sorted(self.world.vms.items()) if is_real else []
+            vms = sorted(self._own(self.world.vms).items()) if is_real else []
             return {name: self._seen(name) for name, vm in vms if deployment in {None, vm.request.deployment}}
+
+    def _own(self, found: Mapping[_Name, _Thing]) -> Mapping[_Name, _Thing]:
+        return {name: thing for name, thing in found.items() if thing.owner == self.owner}
 
     def _seen(self, name: VmName) -> SeenVm:
         vm = self.world.vms[name]
@@ -200,6 +216,8 @@ class MemoryInfrastructure:
             instance=vm.request.instance,
             disks=tuple(disks),
             is_whole=vm.is_whole,
+            addresses=_addresses(vm.request.shape.networks),
+            tags={key: str(value) for key, value in sorted(vm.request.tags.items())},
         )
 
     async def reboot_vm(self, cid: VmCid) -> None:
@@ -212,7 +230,7 @@ class MemoryInfrastructure:
     async def create_disk(self, request: DiskRequest) -> DiskCid:
         async with self._call("create_disk", request.name) as is_real:
             if is_real:
-                self.world.disks.setdefault(request.name, MemoryDisk(request=request))
+                self.world.disks.setdefault(request.name, MemoryDisk(request=request, owner=self.owner))
         return DiskCid(request.name)
 
     async def delete_disk(self, cid: DiskCid) -> None:
@@ -237,11 +255,11 @@ class MemoryInfrastructure:
 
     async def find_disk(self, name: DiskName) -> SeenDisk | None:
         async with self._call("find_disk", name) as is_real:
-            return _seen_disk(self.world.disks[name]) if is_real and name in self.world.disks else None
+            return _seen_disk(self.world.disks[name]) if is_real and name in self._own(self.world.disks) else None
 
     async def find_disks(self, deployment: DeploymentName | None = None) -> Mapping[DiskName, SeenDisk]:
         async with self._call("find_disks", deployment or "") as is_real:
-            disks = sorted(self.world.disks.items()) if is_real else []
+            disks = sorted(self._own(self.world.disks).items()) if is_real else []
             return {name: _seen_disk(disk) for name, disk in disks if deployment in {None, disk.request.deployment}}
 
     async def attach_disk(self, vm: VmCid, disk: DiskCid) -> Tree:
@@ -285,6 +303,12 @@ class MemoryInfrastructure:
         yield kind is not FaultKind.FORGET
         if fault and kind is FaultKind.LOSE_REPLY:
             raise InfrastructureFailure(f"The connection was lost during {call} of {name}.", retry=fault.retry)
+
+
+def _addresses(networks: Mapping[str, Tree]) -> tuple[tuple[str, ...], ...]:
+    """Of each card, as it was asked for."""
+    cards = (network for _, network in sorted(networks.items()) if network.get("type") != "vip")
+    return tuple((str(network["ip"]),) if network.get("ip") else () for network in cards)
 
 
 def _too_big(vm: VmWish) -> Problem:

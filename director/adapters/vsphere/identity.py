@@ -91,4 +91,14 @@ def annotation_of(request: VmRequest) -> str:
     """One line for each thing people look for, tags included."""
     lines: Tree = {"deployment": request.deployment, "instance": request.instance, **request.tags}
     first = "Made by a director; it makes it anew from its own record when this VM is changed by hand."
-    return "\n".join([first, *(f"{key}: {value}" for key, value in sorted(lines.items()))])
+    return "\n".join([first, *(f"{key}: {_one_line(value)}" for key, value in sorted(lines.items()))])
+
+
+def read_annotation(text: str) -> Mapping[str, str]:
+    """What ``annotation_of`` wrote, and whatever else of the same form somebody added."""
+    parts = (line.strip().partition(": ") for line in text.splitlines())
+    return {key: value.strip() for key, separator, value in parts if separator}
+
+
+def _one_line(value: object) -> str:
+    return " ".join(str(value).split())

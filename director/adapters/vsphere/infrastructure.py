@@ -9,6 +9,7 @@ from typing import Final
 
 from director.adapters.vsphere.cloud import read_disk_properties
 from director.adapters.vsphere.creation import Creation
+from director.adapters.vsphere.detail import read_details, with_details
 from director.adapters.vsphere.disk_paths import DiskHome
 from director.adapters.vsphere.disk_stores import Stores
 from director.adapters.vsphere.disks import Disks
@@ -145,9 +146,15 @@ class VsphereInfrastructure:
         return next(iter((await self._seen([vm], await self._disks.attached())).values()))
 
     async def find_vms(
-        self, deployment: DeploymentName | None = None, *, doubted: Collection[VmName] | None = None
+        self,
+        deployment: DeploymentName | None = None,
+        *,
+        doubted: Collection[VmName] | None = None,
+        in_detail: bool = False,
     ) -> Mapping[VmName, SeenVm]:
-        """What changed since the last time, in one request; ``doubted`` makes no difference to that."""
+        """What changed since the last time, in one request; ``doubted`` makes no difference to that. Details take one
+        more, in which all is read.
+        """
         del doubted
         await self.session.open()
         if await self._vms.folder(is_made=False) is None:
@@ -155,7 +162,12 @@ class VsphereInfrastructure:
         disks = await self._disks.attached()
         every = self._vms.all_known()
         identities = await self._known.identities([vm.moid for vm in every])
-        return await self._seen([vm for vm in every if deployment in {None, identities[vm.moid].deployment}], disks)
+        vms = [vm for vm in every if deployment in {None, identities[vm.moid].deployment}]
+        seen = await self._seen(vms, disks)
+        if not in_detail:
+            return seen
+        details = await read_details(self.session, vms)
+        return {VmName(vm.name): with_details(seen[VmName(vm.name)], vm, details.get(vm.moid, {})) for vm in vms}
 
     async def _seen(self, vms: Sequence[WatchedVm], disks: Mapping[str, Sequence[DiskName]]) -> Mapping[VmName, SeenVm]:
         identities = await self._known.identities([vm.moid for vm in vms])

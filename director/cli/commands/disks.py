@@ -51,20 +51,26 @@ def delete_disk(context: Context, /, cid: str) -> None:
 @click.option(
     "--all", "is_all", is_flag=True, help="Every unused version, orphaned disks, what nothing is recorded of."
 )
-@click.option("--keep-orphaned-disks", is_flag=True, help="With --all, keep orphaned disks.")
+@click.option("--keep-orphaned-disks", is_flag=True, help="Keep all disks, however long nobody has needed them.")
 @pass_context
 def clean_up(context: Context, /, is_all: bool, keep_orphaned_disks: bool) -> None:
-    """Deletes releases, stemcells and networks no deployment uses; with --all orphaned disks too.
+    """Deletes releases, stemcells and networks no deployment uses, and disks that have been orphans for five days.
 
-    With --all also VMs and network objects with this director's tag that nothing is recorded of, an hour after a
-    clean-up first found them.
+    With --all every orphaned disk, and VMs, detached disks and network objects with this director's tag that nothing
+    is recorded of, an hour after a clean-up first found them.
     """
     from director.cli.follow import run  # noqa: PLC0415
 
-    takes_disks = is_all and not keep_orphaned_disks
-    context.confirm("Delete everything unused, orphaned disks and their data included?" if takes_disks else UNUSED)
+    context.confirm(_question(is_all=is_all, keeps_disks=keep_orphaned_disks))
     config = {"remove_all": is_all, "keep_orphaned_disks": keep_orphaned_disks}
     run(context, context.director.send_json("POST", "/cleanup", {"config": config}))
 
 
-UNUSED = "Delete releases and stemcells that no deployment uses?"
+def _question(*, is_all: bool, keeps_disks: bool) -> str:
+    if keeps_disks:
+        return "Delete releases and stemcells that no deployment uses?"
+    if is_all:
+        return "Delete everything unused, orphaned disks and their data included?"
+    return (
+        "Delete releases and stemcells that no deployment uses, and disks with their data that were orphaned long ago?"
+    )

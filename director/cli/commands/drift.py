@@ -27,7 +27,7 @@ PLAN: Final = {
     "fix": "To Do By Hand",
 }
 
-REPAIRED: Final = ("recreate", "reboot")
+REPAIRED: Final = ("recreate", "reboot", "set_back")
 """Ways that a repair takes; the others are a command's or a person's."""
 
 
@@ -66,7 +66,9 @@ def _fix(context: Context, found: list[dict[str, Any]], notes: tuple[str, ...], 
     if not context.as_json:
         show(table, as_json=False)
     if mine:
-        context.confirm(f"Repair {len(mine)} of {len(found)} difference(s)? The instances are down while that is done.")
+        down = any(one["way"] != "set_back" for one in mine)
+        warning = " The instances are down while that is done." if down else ""
+        context.confirm(f"Repair {len(mine)} of {len(found)} difference(s)?{warning}")
     ended = []
     for name in sorted({one["deployment"] for one in mine}):
         of_it = [{"kind": one["kind"], "subject": one["subject"]} for one in mine if one["deployment"] == name]

@@ -26,7 +26,7 @@ FOR_PROGRAMS: Final = {
     "task": "Task",
 }
 COUNTS: Final = {"state": "Condition", "count": "Instances"}
-TELLING_TIME: Final = frozenset({"hold.early"})
+TELLING_TIME: Final = frozenset({"hold.early", "hold.crash-loop"})
 """Holds whose reason says how long they last."""
 STALE_S: Final = 60.0
 """The watch looks far more often; when it has not for so long, it cannot."""
@@ -37,8 +37,8 @@ STALE_S: Final = 60.0
 def health(context: Context, /) -> None:
     """Shows how instances are: who is not well, since when, why, and what is done about it or holds it back.
 
-    Shows what the director last saw; it looks by itself, all the time. Ends with 1 when an instance is not well or its
-    repair is held back.
+    Shows what the director last saw; it looks by itself, all the time. Ends with 1 when an instance is not well, its
+    repair is held back, or the director has not looked yet.
     """
     found = context.director.get("/health", deployment=context.deployment)
     names_deployment = not context.deployment and not context.as_json
@@ -54,6 +54,8 @@ def health(context: Context, /) -> None:
     else:
         for note in table.notes:
             say(note)
+    if found["deployments"] and not found["looked"]:
+        raise CommandFailed("It is not known yet how the instances are.")
     if rows:
         size = max(sum(found["counts"].values()), len(rows))
         raise CommandFailed(f"{len(rows)} of {size} {'instance is' if size == 1 else 'instances are'} not well.")
@@ -91,8 +93,10 @@ def _now(one: dict[str, Any]) -> str:
 def _summary(found: dict[str, Any]) -> str:
     if not found["deployments"]:
         return "Nothing is deployed, so there is nothing to watch."
+    if not found["looked"]:
+        return "The director has just come up and has not looked yet."
     if not found["counts"]:
-        return "No instance was looked at yet."
+        return "There is no instance to watch."
     return ", ".join(f"{count} {name}" for name, count in found["counts"].items()) + "."
 
 
@@ -105,7 +109,7 @@ def _switch(found: dict[str, Any]) -> str:
 
 
 def _stale(found: dict[str, Any]) -> tuple[str, ...]:
-    if found["seen_s"] < STALE_S or not found["counts"]:
+    if found["seen_s"] < STALE_S or not found["looked"]:
         return ()
     return (f"This was seen {age(found['seen_s'])} ago: the director could not look since.",)
 

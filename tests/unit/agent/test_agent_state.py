@@ -47,7 +47,7 @@ def test_vitals_are_shares_since_the_last_reading(tmp_path: Path) -> None:
     vm = layout.Layout(base=tmp_path / "vcap")
     layout.make_directories(vm)
     _proc(tmp_path, "100 0 100 100 0 0 0 0")
-    gauge = Gauge(vm, tmp_path)
+    gauge = Gauge(vm, tmp_path, tmp_path)
     _proc(tmp_path, "120 10 140 120 10 0 0 0")
     vitals = gauge.read()
     assert (vitals.cpu_user, vitals.cpu_sys, vitals.cpu_wait) == (30.0, 40.0, 10.0)
@@ -57,9 +57,31 @@ def test_vitals_are_shares_since_the_last_reading(tmp_path: Path) -> None:
     assert all(0 <= disk.percent <= 100 for disk in vitals.disks)
 
 
-def test_waits_are_spread_below_a_doubling_bound() -> None:
-    rounds = [list(islice(backoff.waits_s(0.1, 10.0), 12)) for _ in range(200)]
-    for number, bound_s in enumerate([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 10.0, 10.0, 10.0, 10.0, 10.0]):
+@pytest.mark.parametrize("limit, used_kb", [("1024000", 200), ("max", 750), ("9223372036854771712", 750)])
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("memory.max", "memory.current", "memory.stat", "inactive_file"),
+        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "memory/memory.stat", "total_inactive_file"),
+    ],
+    ids=["version-2", "version-1"],
+)
+def test_a_vm_that_is_a_group_of_its_machine_counts_its_own_memory(
+    tmp_path: Path, names: tuple[str, str, str, str], limit: str, used_kb: int
+) -> None:
+    vm = layout.Layout(base=tmp_path / "vcap")
+    layout.make_directories(vm)
+    _proc(tmp_path, "1 1 1 1 0 0 0 0")
+    (tmp_path / "groups/memory").mkdir(parents=True)
+    for name, text in zip(names, (limit, "307200", f"cache 9\n{names[3]} 102400"), strict=False):
+        (tmp_path / "groups" / name).write_text(f"{text}\n")
+    assert Gauge(vm, tmp_path, tmp_path / "groups").read().mem_kb == used_kb
+
+
+def test_waits_are_spread_below_a_bound_that_doubles_and_stays_low_for_a_minute() -> None:
+    rounds = [list(islice(backoff.waits_s(), 70)) for _ in range(200)]
+    brief = [0.1, 0.2, 0.4, 0.8, 1.6, *[2.0] * 55]
+    for number, bound_s in enumerate([*brief, 4.0, 8.0, *[10.0] * 8]):
         waits = [waits[number] for waits in rounds]
         assert 0 <= min(waits) < bound_s * 0.2
         assert bound_s * 0.8 < max(waits) <= bound_s

@@ -271,6 +271,9 @@ class FakeAgents:
 class FakeBlobs:
     kept: dict[str, bytes] = field(default_factory=dict)
 
+    async def has(self, blob: BlobId) -> bool:
+        return blob in self.kept
+
     async def read(self, blob: BlobId, *, chunk: int = 4) -> AsyncIterator[bytes]:
         if blob not in self.kept:
             raise BlobMissing(f"There is no blob {blob}.")

@@ -166,7 +166,6 @@ async def test_deleting_is_a_task_and_404_for_what_is_not_there(room: Room) -> N
     "method,path,code",
     [
         ("POST", "/deployments/shop/ssh", 500100),
-        ("POST", "/releases/export", 500100),
         ("GET", "/link_providers", 500100),
     ],
 )

@@ -27,6 +27,7 @@ def report(**more) -> HealthReport:
 
 async def test_with_nothing_deployed_there_is_nothing_to_tell(room: Room) -> None:
     assert await room.get("/health") == {
+        "looked": True,
         "seen_s": 0.0,
         "deployments": 0,
         "resurrection": True,
@@ -106,6 +107,14 @@ async def test_of_one_deployment_only_its_instances_are_counted_and_those_not_to
     assert found["counts"] == {"running": 1, "stopped": 1, "off": 1, "no VM": 1}
     assert [row["deployment"] for row in found["instances"]] == ["shop"]
     assert found["deployments"] == 1
+
+
+async def test_before_the_first_look_nobody_is_said_to_run(room: Room) -> None:
+    shop(room)
+    room.health = report(has_looked=False, doubts=("the director came up 0 s ago",))
+    for path in ("/health", "/health?deployment=shop"):
+        found = await room.get(path)
+        assert (found["looked"], found["counts"], found["instances"]) == (False, {}, [])
 
 
 async def test_an_unknown_deployment_is_404(room: Room) -> None:

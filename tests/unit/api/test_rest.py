@@ -110,6 +110,9 @@ async def test_a_dry_clean_up_lists_what_nothing_uses(room: Room) -> None:
     assert [d["disk_cid"] for d in every["orphaned_disks"]] == ["cid-old"]
     kept = await room.get("/cleanup/dryrun?remove_all=true&keep_orphaned_disks=true")
     assert kept["orphaned_disks"] == []
+    room.store.orphans = [disk(instance(0), "old", DiskState.ORPHANED, orphaned_at=NOW - 5 * 86400)]
+    some = await room.get("/cleanup/dryrun?remove_all=false&keep_orphaned_disks=false")
+    assert [d["disk_cid"] for d in some["orphaned_disks"]] == ["cid-old"]
 
 
 async def test_a_blob_is_streamed_and_a_missing_one_is_404(room: Room) -> None:

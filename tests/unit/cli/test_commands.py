@@ -311,10 +311,15 @@ def _is_result(asked):
 
 def test_releases_and_stemcells_mark_what_is_used(director, fake):
     version = {"version": "1", "commit_hash": "abc", "uncommitted_changes": True, "currently_deployed": True}
-    fake.on("GET /releases", [{"name": "rel", "release_versions": [version]}])
+    more = {"package_count": 3, "has_source": False, "compiled_for": {"local/1": 3, "local/2": 1}}
+    fake.on("GET /releases", [{"name": "rel", "release_versions": [version, {**version, **more}]}])
     stemcell = {"name": "s", "version": "2", "operating_system": "local", "cid": "c", "cpi": None}
     fake.on("GET /stemcells", [{**stemcell, "deployments": [{"name": "web"}]}, {**stemcell, "deployments": []}])
-    assert rows(director("--json", "releases")) == [{"name": "rel", "version": "1*", "commit_hash": "abc+"}]
+    row = {"name": "rel", "version": "1*", "commit_hash": "abc+"}
+    assert rows(director("--json", "releases")) == [
+        {**row, "compiled_for": ""},
+        {**row, "compiled_for": "local/1\nlocal/2 (1 of 3)\n(no source)"},
+    ]
     assert [row["version"] for row in rows(director("--json", "stemcells"))] == ["2*", "2"]
 
 
@@ -359,7 +364,8 @@ def test_cleaning_up(director, fake):
     assert director("-n", "clean-up", "--all", "--keep-orphaned-disks").code == 0
     assert json.loads(fake.asked[0].body) == {"config": {"remove_all": True, "keep_orphaned_disks": True}}
     assert "orphaned disks and their data" in director("clean-up", "--all", stdin="n\n").out
-    assert "orphaned" not in director("clean-up", stdin="n\n").out
+    assert "disks with their data that were orphaned long ago" in director("clean-up", stdin="n\n").out
+    assert "disks" not in director("clean-up", "--keep-orphaned-disks", stdin="n\n").out
 
 
 def test_orphaned_disks_are_listed(director, fake):

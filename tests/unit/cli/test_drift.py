@@ -113,6 +113,19 @@ def test_fix_shows_what_it_would_do_and_repairs_only_what_was_confirmed(director
     ]
 
 
+def test_what_is_set_back_takes_no_instance_down_and_goes_with_the_rest_of_its_deployment(director, fake):
+    router = {**LOST, "subject": "router web", "instance": "", "kind": "network object changed", "way": "set_back"}
+    fake.on("GET /drift", answer(router))
+    fake.begins("PUT /drift")
+    assert "down" not in director("drift", "--fix", stdin="n\n").out
+    fake.on("GET /drift", answer(router, LOST))
+    ended = director("drift", "--fix", stdin="y\n")
+    assert ended.code == 0, ended.err
+    assert "The instances are down" in ended.out
+    (asked,) = fake.said("PUT /drift")
+    assert [one["subject"] for one in json.loads(asked.body)["differences"]] == ["router web", "vm-1"]
+
+
 def test_what_only_a_person_can_decide_is_told_and_not_done(director, fake):
     fake.on("GET /drift", answer(STRAY))
     ended = director("drift", "--fix", "-n")

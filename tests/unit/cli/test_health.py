@@ -38,7 +38,7 @@ UNASKED = {**WAITING, "condition": "not answering", "remedy": "nothing", "hold":
 
 
 def answer(*instances, **more):
-    found = {"seen_s": 0.4, "deployments": 1, "resurrection": True, "repairs": True, "doubts": []}
+    found = {"looked": True, "seen_s": 0.4, "deployments": 1, "resurrection": True, "repairs": True, "doubts": []}
     counts = {"running": 4} | {one["condition"]: 1 for one in instances}
     return {**found, "counts": counts, "instances": list(instances), **more}
 
@@ -119,7 +119,8 @@ def test_as_json_there_are_two_tables_and_it_still_ends_with_1(director, fake):
     ("more", "said"),
     [
         ({"deployments": 0, "counts": {}}, "Nothing is deployed, so there is nothing to watch."),
-        ({"counts": {}}, "No instance was looked at yet."),
+        ({"counts": {}}, "There is no instance to watch."),
+        ({"counts": {}, "deployments": 0, "looked": False}, "Nothing is deployed, so there is nothing to watch."),
         ({"resurrection": False}, "Resurrection is off: nothing is repaired unasked."),
         ({"repairs": False}, "This director watches, but repairs nothing unasked"),
         ({"seen_s": 130.0}, "This was seen 2m 10s ago: the director could not look since."),
@@ -130,6 +131,14 @@ def test_what_is_out_of_the_ordinary_is_said(director, fake, more, said):
     ended = director("health")
     assert said in ended.out
     assert ended.code == 0
+
+
+def test_before_the_first_look_it_says_so_and_ends_with_1(director, fake):
+    fake.on("GET /health", answer(looked=False, counts={}, doubts=["the director came up 1 s ago"]))
+    ended = director("health")
+    assert ended.out.startswith("The director has just come up and has not looked yet.\n")
+    assert ended.err == "It is not known yet how the instances are.\n"
+    assert ended.code == 1
 
 
 @pytest.mark.parametrize(

@@ -32,7 +32,8 @@ SICK = {
 }  # fmt: skip
 HELD = SICK | {"instance": "web/2", "task": None, "hold": {"code": "hold.x", "reason": "meltdown"}, "in_s": 30.0}
 HEALTH = {
-    "seen_s": 1.0, "deployments": 1, "resurrection": True, "repairs": True, "counts": {"running": 3, "missing VM": 1},
+    "looked": True, "seen_s": 1.0, "deployments": 1, "resurrection": True, "repairs": True,
+    "counts": {"running": 3, "missing VM": 1},
     "instances": [SICK, HELD], "doubts": ["The clock jumped."],
 }  # fmt: skip
 TASKS = [

@@ -1,8 +1,9 @@
-"""When much is lost at once repairs are held, and go on by themselves; never two at a time of a group with data."""
+"""When much is lost at once repairs are held, and go on by themselves; of a group with data only so many at a time."""
 
 from director.model.health import Condition, Finding, Remedy, Repairing, Verdict
 from director.model.plan import Hold
 from director.planning.brake import Brakes, Fleet, Loss, braked, meltdowns
+from director.planning.quorum import Quorum
 
 NOW = 1000.0
 BRAKES = Brakes()
@@ -20,8 +21,12 @@ def due(found, remedy=Remedy.RECREATE, hold=None):
     return Verdict(finding=found, remedy=remedy, hold=hold)
 
 
-def fleet(*findings, disks=()):
-    return Fleet(places={f.instance: (f.deployment, f.az) for f in findings}, with_disks=frozenset(disks))
+def fleet(*findings, quorums=None):
+    return Fleet(places={f.instance: (f.deployment, f.az) for f in findings}, quorums=quorums or {})
+
+
+def quorum(size, budget=1):
+    return {("d", "db"): Quorum(size=size, budget=budget)}
 
 
 def lost(*findings, age_s=0.0):
@@ -91,14 +96,16 @@ def test_so_many_at_a_time_and_the_worst_first():
     assert codes(found) == ["hold.busy", "hold.busy", "", ""]
 
 
-def test_of_a_group_with_disks_only_one_is_repaired_at_a_time():
-    every = [finding(n, group="db") for n in range(3)]
-    ids = [one.instance for one in every]
-    found = braked([due(f) for f in every], fleet(*every, disks=ids), (), (), BRAKES, NOW)
-    assert codes(found) == ["", "hold.quorum", "hold.quorum"]
+def test_of_a_group_with_disks_so_many_are_repaired_at_a_time_as_its_budget_says():
+    every = [finding(n, group="db") for n in range(4)]
+    found = braked([due(f) for f in every], fleet(*every, quorums=quorum(4)), (), (), BRAKES, NOW)
+    assert codes(found) == ["", *["hold.quorum"] * 3]
+    found = braked([due(f) for f in every], fleet(*every, quorums=quorum(4, 2)), (), (), BRAKES, NOW)
+    assert codes(found) == ["", "", "hold.quorum", "hold.quorum"]
+    assert "db/0 is being repaired, db/1 is being repaired;" in found[2].hold.reason
     under_way = Repairing(finding=every[2], remedy=Remedy.RECREATE, task=1, since=0.0)
-    found = braked([due(f) for f in every[:2]], fleet(*every, disks=ids), (), (under_way,), BRAKES, NOW)
-    assert codes(found) == ["hold.quorum", "hold.quorum"]
+    found = braked([due(f) for f in every[:2]], fleet(*every, quorums=quorum(4, 2)), (), (under_way,), BRAKES, NOW)
+    assert codes(found) == ["", "hold.quorum"]
 
 
 def test_what_is_held_already_keeps_its_reason_and_takes_no_place():
@@ -148,6 +155,6 @@ def test_every_deployment_gets_its_share_of_what_may_begin():
 
 def test_of_a_group_with_disks_none_rides_beside_another():
     every = [finding(n, group="db") for n in range(3)]
-    ids = [one.instance for one in every]
-    found = braked([due(f) for f in every], fleet(*every, disks=ids), (), (), Brakes(count=100, repairs_max=1), NOW)
+    brakes = Brakes(count=100, repairs_max=1)
+    found = braked([due(f) for f in every], fleet(*every, quorums=quorum(3)), (), (), brakes, NOW)
     assert codes(found) == ["", "hold.quorum", "hold.quorum"]

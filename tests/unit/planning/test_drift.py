@@ -11,7 +11,18 @@ from director.planning.drift import DriftKind, Looked, Recorded, find_drift
 from tests.unit.api.samples import NAME, SHAPE, disk, instance, vm
 
 WEB = instance(0)
-VM = replace(vm(WEB), shape=replace(SHAPE, cloud_properties={"cpu": 2, "ram": 1024, "disk": "((size))"}))
+NETWORKS = {
+    "b": {"type": "manual", "ip": "10.0.1.5", "prefix": "24"},
+    "a": {"type": "manual", "ip": "fd00::5"},
+    "c": {"type": "vip", "ip": "198.51.100.5"},
+    "d": {"type": "dynamic", "ip": None},
+}
+TAGS = {"env": "prod", "note": "two\nlines"}
+VM = replace(
+    vm(WEB),
+    shape=replace(SHAPE, cloud_properties={"cpu": 2, "ram": 1024, "disk": "((size))"}, networks=NETWORKS),
+    tags=TAGS,
+)
 DISK = disk(WEB, vm=VM.name)
 SEEN_VM = SeenVm(name=VM.name, cid=VM.cid, power=Power.ON, instance=WEB.id, disks=(DISK.cid,))
 SEEN_DISK = SeenDisk(name=DISK.name, cid=DISK.cid, size_mb=1024, vm=VM.cid)
@@ -42,6 +53,8 @@ def test_a_world_as_recorded_has_no_drift():
         ((replace(SEEN_VM, power=Power.OFF),), DriftKind.VM_OFF),
         ((replace(SEEN_VM, cid="vm-1234"),), DriftKind.VM_CID),
         ((replace(SEEN_VM, sizes={"ram": 2048}),), DriftKind.VM_SIZE),
+        ((replace(SEEN_VM, addresses=((), ("10.0.1.6",))),), DriftKind.VM_ADDRESS),
+        ((replace(SEEN_VM, tags={"note": "two lines"}),), DriftKind.VM_TAGS),
         ((SEEN_VM, SeenVm(name="vm-x", cid="vm-x", power=Power.ON)), DriftKind.VM_UNRECORDED),
     ],
 )
@@ -97,6 +110,49 @@ def test_sizes_are_compared_where_both_are_known_as_numbers():
     assert (found.recorded, found.seen) == ("cpu 2, ram 1024 MB", "cpu 4, ram 512 MB")
 
 
+@pytest.mark.parametrize(
+    "seen",
+    [
+        {"addresses": None},
+        {"addresses": ()},
+        {"addresses": ((), (), ())},
+        {"addresses": (("fd00:0:0::5", "fe80::1"), ("10.0.1.5", "10.0.1.99"), ("10.9.9.9",))},
+        {"addresses": (("fe80::1%eth0",), ("169.254.1.1",), ())},
+        {"tags": None},
+        {"tags": {"env": " prod", "note": "two lines ", "of": "somebody else"}},
+    ],
+    ids=lambda seen: repr(seen)[:60],
+)
+def test_addresses_and_tags_are_compared_only_where_they_are_told_and_only_what_was_set(seen):
+    assert kinds(vms=(replace(SEEN_VM, **seen),)) == []
+
+
+def test_a_vm_that_is_off_has_lost_no_address():
+    off = replace(SEEN_VM, power=Power.OFF, addresses=((), ("10.0.1.6",)))
+    assert kinds(vms=(off,)) == [DriftKind.VM_OFF]
+
+
+def test_addresses_are_told_by_their_network_and_tags_by_their_key():
+    (address,) = drift(vms=(replace(SEEN_VM, addresses=(("fd00::5",), ("10.0.1.6", "10.0.1.7"))),))
+    assert (address.recorded, address.seen) == ("b 10.0.1.5", "b 10.0.1.6, 10.0.1.7")
+    (tags,) = drift(vms=(replace(SEEN_VM, tags={"env": "test"}),))
+    assert (tags.recorded, tags.seen) == ("env: prod, note: two lines", "env: test, no note")
+    assert "recreate" in address.fix
+    assert "by hand" in tags.fix
+
+
+def test_a_vm_made_before_tags_were_recorded_has_none_to_lose():
+    assert kinds(vm=replace(VM, tags={}), vms=(replace(SEEN_VM, tags={}),)) == []
+
+
+def test_an_unrecorded_disk_that_something_holds_is_another_matter_than_a_detached_one():
+    loose = SeenDisk(name="disk-x", cid="disk-x", size_mb=1)
+    ways = {one.kind: one.fix for one in drift(disks=(SEEN_DISK, loose, replace(loose, name="disk-y", vm="vm-z")))}
+    assert list(ways) == [DriftKind.DISK_UNRECORDED, DriftKind.DISK_STRANGE]
+    assert "clean-up --all" in ways[DriftKind.DISK_UNRECORDED]
+    assert "Detach it" in ways[DriftKind.DISK_STRANGE]
+
+
 def test_a_lost_vm_says_how_to_get_a_new_one_and_is_not_told_twice_for_its_disk():
     (found,) = drift(vms=(), disks=(replace(SEEN_DISK, vm=None),))
     assert found.kind is DriftKind.VM_MISSING
@@ -144,7 +200,8 @@ def test_every_kind_of_drift_is_found_by_some_case():
         {"vms": (SEEN_VM, SeenVm(name="x", cid="x", power=Power.ON))},
         {"disks": ()},
         {"disks": (replace(SEEN_DISK, size_mb=1, vm=OTHER.cid), SeenDisk(name="x", cid="x", size_mb=1))},
-        {"disks": (replace(SEEN_DISK, vm=None),)},
+        {"disks": (replace(SEEN_DISK, vm=None), SeenDisk(name="y", cid="y", size_mb=1, vm="z"))},
+        {"vms": (replace(SEEN_VM, addresses=((), ("10.0.1.6",)), tags={}),)},
         {"disk": replace(DISK, state=DiskState.DETACHED, vm=None)},
     ]
     # Those of networks are tried in test_fabric_drift.

@@ -6,7 +6,7 @@ import pytest
 
 from director.model.health import Attempt, Condition, Finding, Remedy
 from director.model.wanted import Want
-from director.planning.remedy import HOPELESS, LADDERS, PATIENCE_S, Guards, decide, ladder_of
+from director.planning.remedy import HOPELESS, LADDERS, LOOP_S, PATIENCE_S, Guards, decide, ladder_of
 
 NOW, WALL = 1000.0, 50_000.0
 FREE = Guards(want=Want.STARTED)
@@ -65,7 +65,7 @@ def test_each_repair_that_did_not_help_is_a_rung(condition):
         assert (found.remedy, found.is_due) == (remedy, True)
 
 
-@pytest.mark.parametrize("condition", HOPELESS)
+@pytest.mark.parametrize("condition", sorted(HOPELESS, key=lambda condition: condition.value))
 def test_after_the_last_rung_a_person_is_needed_where_the_fault_is_in_the_jobs(condition):
     given_up = verdict(condition, attempts=tried(*[5000.0] * len(LADDERS[condition]), error="no place"))
     assert given_up.hold.code == "hold.given-up"
@@ -125,3 +125,35 @@ def test_after_a_repair_the_next_one_waits_longer_each_time():
 def test_a_wall_clock_that_was_put_back_holds_nothing_up():
     ahead = (Attempt(at=WALL + 3600, remedy=Remedy.RECREATE, task=1, ended_at=WALL + 3600),)
     assert verdict(Condition.MISSING, attempts=ahead).is_due
+
+
+def helped(*ages_s):
+    return tuple(replace(one, has_helped=True) for one in tried(*ages_s))
+
+
+@pytest.mark.parametrize("condition", sorted(HOPELESS, key=lambda condition: condition.value))
+@pytest.mark.parametrize("times", [1, 3, 8])
+def test_a_repair_after_which_it_ran_for_a_while_is_no_rung(condition, times):
+    found = verdict(condition, attempts=helped(*[5000.0] * times))
+    assert (found.remedy, found.is_due) == (LADDERS[condition][0], True)
+
+
+def test_what_helped_once_and_then_no_more_climbs_from_there_and_is_given_up():
+    ladder = LADDERS[Condition.FAILING]
+    for vain in range(len(ladder)):
+        attempts = (*tried(5000.0), *helped(5000.0), *tried(*[5000.0] * vain))
+        assert verdict(Condition.FAILING, attempts=attempts).remedy is ladder[vain]
+    attempts = (*helped(5000.0), *tried(*[5000.0] * len(ladder)))
+    assert verdict(Condition.FAILING, attempts=attempts).hold.code == "hold.given-up"
+
+
+@pytest.mark.parametrize("times", range(1, len(LOOP_S)))
+def test_a_crash_loop_is_helped_ever_more_seldom(times):
+    pause_s = LOOP_S[times]
+    found = verdict(Condition.FAILING, attempts=helped(*[pause_s - 1] * times))
+    assert (found.not_before, found.hold.code) == (NOW + 1, "hold.early" if times < 3 else "hold.crash-loop")
+    assert verdict(Condition.FAILING, attempts=helped(*[pause_s] * times)).is_due
+
+
+def test_the_pauses_of_a_crash_loop_double_up_to_an_hour():
+    assert LOOP_S[3:] == (300.0, 600.0, 1200.0, 2400.0, 3600.0)

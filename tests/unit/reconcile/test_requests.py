@@ -13,6 +13,7 @@ from director.reconcile.requests import (
     DeleteRelease,
     DeleteStemcell,
     Deploy,
+    ExportRelease,
     FetchLogs,
     FixDrift,
     ListInstances,
@@ -40,6 +41,7 @@ REQUESTS = [
     RunErrand(deployment="d", errand="e", instances=("a/0",)),
     UpdateRelease(path="/x", sha1="1"),
     UpdateStemcell(path="/x"),
+    ExportRelease(deployment="d", release="r", version="1", stemcell_os="o", stemcell_version="2", jobs=("a", "b")),
     DeleteRelease(name="r", version="1"),
     DeleteStemcell(name="s", version="1"),
     FetchLogs(deployment="d", target="*", filters=("a/*",)),
@@ -64,6 +66,7 @@ def test_reading_what_was_written_gives_the_same_request(request_):
 def test_what_changes_a_deployment_has_it_to_itself_and_what_reads_waits_for_nobody():
     locks = {type(r).__name__: lock_of(r) for r in REQUESTS}
     assert locks["Deploy"] == locks["DeleteDeployment"] == locks["RunErrand"] == locks["Repair"] == "deployment:d"
+    assert locks["ExportRelease"] == "deployment:d"
     assert {locks[name] for name in ("ScanProblems", "ApplyResolutions", "ScanAndFix", "FixDrift")} == {"deployment:d"}
     assert locks["ListInstances"] == locks["FetchLogs"] == ""
 

@@ -106,7 +106,49 @@ async def test_a_result_of_a_question_given_up_for_time_is_kept_for_the_next_try
     assert sent(link) == [("welcome", ""), ("request", "k")]
     peer.open("k", Stop(), 5)
     peer.answer(pb.Result(key="k"))
-    assert sent(link) == [("request", "k"), ("acknowledge", "k")]
+    assert sent(link) == [("request", "k")]
+    peer.forget("k")
+    assert sent(link) == [("acknowledge", "k")]
+
+
+async def test_an_answer_stays_with_the_agent_until_it_is_recorded_however_often_it_is_sent():
+    clock = SetClock()
+    peer = Peer(AgentId("a"), clock)
+    link = attached(peer)
+    pending = peer.open("k", Stop(), 5)
+    peer.answer(pb.Result(key="k"))
+    assert pending.answer.done()
+    clock.at += 10_000
+    peer.report(pb.Report())
+    peer.answer(pb.Result(key="k"))
+    assert sent(link) == [("welcome", ""), ("request", "k")]
+    peer.detach(link)
+    peer.forget("k")
+    link = attached(peer, pb.Hello(held_results=["k"]))
+    peer.answer(pb.Result(key="k"))
+    assert sent(link) == [("welcome", ""), ("acknowledge", "k")]
+
+
+async def test_a_result_that_comes_after_its_task_has_ended_is_acknowledged_then():
+    peer = Peer(AgentId("a"), SetClock())
+    link = attached(peer)
+    peer.open("k", Stop(), 5)
+    peer.close("k")
+    peer.forget("k")
+    sent(link)
+    peer.answer(pb.Result(key="k"))
+    assert sent(link) == [("acknowledge", "k")]
+
+
+async def test_of_answers_never_recorded_only_the_newest_128_stay():
+    peer = Peer(AgentId("a"), SetClock())
+    link = attached(peer)
+    for index in range(130):
+        peer.open(f"k{index}", Stop(), 5)
+        peer.answer(pb.Result(key=f"k{index}"))
+        assert len(peer._unrecorded) <= 128
+    told = [message for message in sent(link) if message[0] == "acknowledge"]
+    assert told == [("acknowledge", "k0"), ("acknowledge", "k1")]
 
 
 async def test_a_result_of_a_cancelled_question_may_be_forgotten():

@@ -36,6 +36,7 @@ async def test_a_question_asked_before_the_agent_dials_in_is_asked_when_it_does(
         await agent.enrol()
         await agent.connect()
     assert answer.result() == {"exit_code": 3, "stdout": "o", "stderr": "e"}
+    site.gateway.forget(A, "k")
     assert (await next_of(agent, "acknowledge")).key == "k"
 
 
@@ -108,13 +109,15 @@ async def test_a_result_of_before_the_directors_restart_waits_for_the_question(s
     await asyncio.sleep(0.1)  # the result is repeated now, and nobody has asked for it yet
     assert list(agent.results) == ["k"]
     assert await site.gateway.ask(A, FetchLogs(), key="k", timeout_s=10) == {"blob": "b", "digest": "d"}
+    site.gateway.forget(A, "k")
     assert (await next_of(agent, "acknowledge")).key == "k"
     assert agent.ran == ["k"]
 
 
-async def test_a_result_that_comes_again_is_acknowledged_and_nothing_more(site):
+async def test_a_recorded_result_that_comes_again_is_acknowledged_and_nothing_more(site):
     agent = await site.connected()
     await site.gateway.ask(A, Stop(), key="k", timeout_s=10)
+    site.gateway.forget(A, "k")
     await next_of(agent, "acknowledge")
     await agent.say(result=pb.Result(key="k", error="again"))
     assert (await next_of(agent, "acknowledge")).key == "k"

@@ -1,12 +1,15 @@
 """Who a VM is: written on it, read back, and shown to the director."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
+from director.adapters.vsphere.detail import with_details
 from director.adapters.vsphere.identity import (
     Identity,
     annotation_of,
     identity_of,
     instance_uuid,
+    read_annotation,
     read_identity,
     to_extra_config,
 )
@@ -42,6 +45,34 @@ def test_the_annotation_has_a_line_for_each_tag_and_no_token():
     lines = annotation_of(vm_request("web-1")).splitlines()
     assert {"deployment: shop", "instance: instance-of-web-1", "job: web"} < set(lines)
     assert "a-token" not in "".join(lines)
+
+
+def test_the_annotation_is_read_as_it_was_written_whatever_others_put_beside_it():
+    tags = {"url": "http://a: b", "note": "two\n lines", "empty": ""}
+    text = annotation_of(replace(vm_request("web-1"), tags=tags))
+    found = read_annotation(f"Backup by night.\n{text.replace('empty: ', 'empty:')}\nowner: ops  \n")
+    wanted = {"deployment": "shop", "instance": "instance-of-web-1", "url": "http://a: b", "note": "two lines"}
+    assert found == {**wanted, "owner": "ops"}
+    assert read_annotation("") == {}
+
+
+def card(mac, *addresses):
+    return SimpleNamespace(macAddress=mac, ipAddress=list(addresses) or None)
+
+
+def test_addresses_are_those_of_the_cards_the_vm_was_made_with_in_their_order():
+    vm = WatchedVm(moid="vm-1", name="web-1", power="poweredOn", tools="guestToolsRunning")
+    identity = Identity(instance="i", deployment="shop", macs=("00:50:56:00:00:0a", "00:50:56:00:00:0b"))
+    options = [SimpleNamespace(key=key, value=value) for key, value in to_extra_config(identity).items()]
+    cards = [card("00:50:56:00:00:0B", "10.0.1.5", "fe80::1"), card("02:42:00:00:00:01", "172.17.0.1")]
+    details = {"config.extraConfig": options, "guest.net": cards, "config.annotation": "id: other\nenv: prod"}
+    bare = seen_vm(vm, identity, [], {})
+    seen = with_details(bare, vm, details)
+    assert seen.addresses == ((), ("10.0.1.5", "fe80::1"))
+    assert seen.tags == {"deployment": "shop", "env": "prod", "id": "i"}
+    assert with_details(bare, replace(vm, tools=""), details).addresses is None
+    assert with_details(bare, replace(vm, power="poweredOff"), details).addresses is None
+    assert with_details(bare, vm, {}) == bare, "gone, or half made"
 
 
 def test_a_vm_is_shown_with_sizes_place_and_disks():
