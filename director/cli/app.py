@@ -45,6 +45,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "upload-stemcell": ("software", "Upload a stemcell"),
     "build-stemcell": ("stemcells", "Build a stemcell with the agent in it"),
     "releases": ("software", "List releases"),
+    "inspect-release": ("compiled", "Show a release's jobs and packages, and what they are compiled for"),
+    "export-release": ("compiled", "Download a release compiled for a stemcell"),
     "stemcells": ("software", "List stemcells"),
     "delete-release": ("software", "Delete a release"),
     "delete-stemcell": ("software", "Delete a stemcell"),

@@ -1,6 +1,8 @@
 """Releases and stemcells."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import click
@@ -59,18 +61,29 @@ def upload_stemcell(context: Context, /, path: Path, name: str, version: str, fi
 @click.command()
 @pass_context
 def releases(context: Context, /) -> None:
-    """Lists releases; * marks versions in use, + uncommitted changes."""
+    """Lists releases; * marks versions in use, + uncommitted changes. A release without source runs only on the
+    stemcells it is compiled for.
+    """
     rows = [
         {
             "name": release["name"],
             "version": version["version"] + ("*" if version["currently_deployed"] else ""),
             "commit_hash": version["commit_hash"] + ("+" if version["uncommitted_changes"] else ""),
+            "compiled_for": _compiled_for(version),
         }
         for release in context.director.get("/releases")
         for version in release["release_versions"]
     ]
-    header = {"name": "Name", "version": "Version", "commit_hash": "Commit Hash"}
+    header = {"name": "Name", "version": "Version", "commit_hash": "Commit Hash", "compiled_for": "Compiled For"}
     show(Table(content="releases", header=header, rows=rows), as_json=context.as_json)
+
+
+def _compiled_for(version: Mapping[str, Any]) -> str:
+    """A line for each stemcell some package is compiled for, and one when it has no source."""
+    found: Mapping[str, int] = version.get("compiled_for", {})
+    count = version.get("package_count", 0)
+    lines = [stemcell + ("" if built == count else f" ({built} of {count})") for stemcell, built in found.items()]
+    return "\n".join([*lines, *([] if version.get("has_source", True) else ["(no source)"])])
 
 
 @click.command()
