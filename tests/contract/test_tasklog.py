@@ -1,6 +1,7 @@
 """The TaskLog port's promises, held by every adapter. Another one joins by another entry in ``LOGS``."""
 
 import asyncio
+import gc
 import stat
 from pathlib import Path
 
@@ -127,3 +128,13 @@ async def test_a_closed_log_that_is_appended_to_is_open_again(log):
     await asyncio.sleep(0)
     log.append(1, "event", "b")
     assert await waiting
+
+
+def test_a_log_that_is_dropped_holds_no_file_open(tmp_path):
+    before = _open_files()
+    log = FileTaskLog(tmp_path / "tasks")
+    log.append(1, "event", "a")
+    assert _open_files() == before + 1
+    del log
+    gc.collect()
+    assert _open_files() == before

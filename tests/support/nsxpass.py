@@ -246,7 +246,6 @@ class NetworkDirector:
             listener=WalkReport(whole, Stages(TaskId(1), self.world)),
             cancelled=asyncio.Event(),
         )
-        self.world.tasklog.close(TaskId(1))
         failed = [outcome for outcome in outcomes.values() if outcome.end is End.FAILED]
         if failed:
             kind = Outdated if all(outcome.is_outdated for outcome in failed) else Failure

@@ -8,7 +8,9 @@ restart as if nothing had been.
 import asyncio
 import os
 import shutil
+import weakref
 from collections import OrderedDict
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -31,6 +33,7 @@ class FileTaskLog:
         self._directory = directory
         self._handles_max = handles_max
         self._handles: OrderedDict[Key, int] = OrderedDict()
+        weakref.finalize(self, _close_all, self._handles)  # a log that is dropped holds no file
         self._waiting: dict[Key, asyncio.Event] = {}
         self._closed: set[TaskId] = set()
 
@@ -111,3 +114,8 @@ class FileTaskLog:
         if kind not in KINDS:
             raise AssertionError(f'"{kind}" is no kind of task log')
         return self._directory / str(int(task)) / kind
+
+
+def _close_all(handles: Mapping[Key, int]) -> None:
+    for handle in handles.values():
+        os.close(handle)
