@@ -1,7 +1,9 @@
 """Runs an errand: ``bin/run`` of one job, its output kept for the director (1.15)."""
 
 import asyncio
+import subprocess
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 
 from agent import process
 from agent.failure import Failed
@@ -24,20 +26,24 @@ async def run_errand(
     wanted = next((name for name in jobs if job in ("", name) and script_of(name, "run", layout).exists()), None)
     if wanted is None:
         raise Failed(f'there is no errand "{job}": no job of that name with bin/run among {", ".join(jobs) or "none"}')
-    with scratch(layout) as stdout, scratch(layout) as stderr:
-        try:
-            child = process.spawn(
+    with scratch(layout) as stdout, scratch(layout) as stderr, ExitStack() as held:
+
+        def start(mark: int) -> "subprocess.Popen[bytes]":
+            return process.spawn(
                 (str(script_of(wanted, "run", layout)),),
                 env=layout.environment() | dict(env),
                 cwd=layout.job(wanted),
                 stdout=stdout,
                 stderr=stderr,
+                mark=mark,
             )
+
+        try:
+            child = held.enter_context(process.noted(start, layout.notes))
         except OSError as error:
             raise Failed(f'errand "{wanted}": bin/run cannot be run: {error.strerror}') from error
         try:
-            with process.noted(child, layout.notes):
-                await process.ended(child)
+            await process.ended(child)
         except asyncio.CancelledError:
             await process.end_group(child)
             raise

@@ -6,7 +6,6 @@ import signal
 
 from agent import process
 from agent.layout import Layout
-from agent.process import Live
 
 log = logging.getLogger("agent")
 _END_MAX_S = 10.0
@@ -16,9 +15,8 @@ _END_MAX_S = 10.0
 async def end_leftovers(layout: Layout) -> None:
     """Everything noted by an earlier agent (see ``process.noted``) that is still the process it was."""
     for note in sorted(layout.notes.iterdir()):
-        boot, pid, started = note.read_text("ascii").split()
-        live = Live(pid=int(pid), started=int(started))
-        if boot == process.boot_id() and process.is_alive(live):
+        live = process.of_note(note)
+        if live is not None:
             log.warning("ending a script of the agent before pid=%d", live.pid)
             process.signal_group(live.pid, signal.SIGKILL)
             async with asyncio.timeout(_END_MAX_S):

@@ -9,7 +9,7 @@ import os
 import signal
 import subprocess
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ GRACE_S = 10.0
 _TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 _PAGE_KB = os.sysconf("SC_PAGE_SIZE") // 1024
 _POLL_S = 1.0
+_COMING = "coming-"
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -120,10 +121,11 @@ def spawn(
     stderr: IO[bytes],
     user: tuple[int, int] | None = None,
     open_files: int | None = None,
+    mark: int | None = None,
 ) -> "subprocess.Popen[bytes]":
     """A process in a session of its own. Raises OSError when the program cannot be run.
 
-    ``open_files`` lowers to what the VM allows where the job asks for more.
+    ``open_files`` lowers to what the VM allows where the job asks for more. ``mark``: see ``noted``.
     """
     words = list(argv)
     if open_files is not None:
@@ -137,6 +139,7 @@ def spawn(
         stdout=stdout,
         stderr=stderr,
         start_new_session=True,
+        pass_fds=() if mark is None else (mark,),
         user=None if user is None else user[0],
         group=None if user is None else user[1],
         extra_groups=None if user is None else [user[1]],
@@ -157,8 +160,11 @@ async def run(
 
     With ``notes``, an agent that is killed meanwhile leaves word there of what it was running.
     """
-    child = spawn(argv, env=env, cwd=cwd, stdout=stdout, stderr=stderr, user=user)
-    with nullcontext() if notes is None else noted(child, notes):
+
+    def start(mark: int | None = None) -> "subprocess.Popen[bytes]":
+        return spawn(argv, env=env, cwd=cwd, stdout=stdout, stderr=stderr, user=user, mark=mark)
+
+    with nullcontext(start()) if notes is None else noted(start, notes) as child:
         try:
             await ended(child)
         except asyncio.CancelledError:
@@ -168,15 +174,47 @@ async def run(
 
 
 @contextmanager
-def noted(child: "subprocess.Popen[bytes]", notes: Path) -> Iterator[None]:
-    """While it lasts, the directory ``notes`` says which process ``child`` is."""
-    live, note = find(child.pid), notes / str(child.pid)
-    if live is not None:
-        try_to_write(note, f"{boot_id()} {live.pid} {live.started}".encode(), 0o600)
+def noted(start: Callable[[int], "subprocess.Popen[bytes]"], notes: Path) -> Iterator["subprocess.Popen[bytes]"]:
+    """What ``start`` starts. While it lasts, the directory ``notes`` says which process that is.
+
+    Before it has a pid it is known by a file there that it holds open, the descriptor that ``start`` is given: an agent
+    that is killed in between leaves that behind. Raises what ``start`` raises.
+    """
+    coming = notes / f"{_COMING}{os.urandom(8).hex()}"
+    mark = os.open(coming, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
     try:
-        yield
+        child = start(mark)
+        live, note = find(child.pid), notes / str(child.pid)
+        if live is not None:
+            try_to_write(note, f"{boot_id()} {live.pid} {live.started}".encode(), 0o600)
+    finally:
+        coming.unlink(missing_ok=True)
+        os.close(mark)
+    try:
+        yield child
     finally:
         note.unlink(missing_ok=True)
+
+
+def of_note(note: Path) -> Live | None:
+    """The process that a note tells of, if it lives."""
+    if note.name.startswith(_COMING):
+        return _holder(note)
+    boot, pid, started = note.read_text("ascii").split()
+    live = Live(pid=int(pid), started=int(started))
+    return live if boot == boot_id() and is_alive(live) else None
+
+
+def _holder(file: Path) -> Live | None:
+    """The leader of the group that holds it open."""
+    for handle in Path("/proc").glob("[0-9]*/fd/*"):
+        pid = int(handle.parts[2])
+        try:
+            if os.getpgid(pid) == pid and str(handle.readlink()) == str(file):
+                return find(pid)
+        except (FileNotFoundError, PermissionError, ProcessLookupError):  # it has ended, or is nobody's we started
+            continue
+    return None
 
 
 async def ended(child: "subprocess.Popen[bytes]") -> None:

@@ -245,7 +245,7 @@ def test_it_reads_every_detail_of_vms_and_instances(bosh):
         row = found[label]
         assert (row["job_state"], row["state"], row["active"]) == ("running", "started", True)
         assert [process["Name"] for process in row["Processes"]] == [row["job_name"]]
-        assert row["Processes"][0]["Mem"]["kb"] > 0
+        until(lambda label=label: rows(bosh)[label]["Processes"][0]["Mem"]["kb"] > 0)
         assert int(row["Vitals"]["Mem"]["kb"]) > 0
         assert len(row["Vitals"]["Load"]) == 3
         assert len(row["ips"]) == 1

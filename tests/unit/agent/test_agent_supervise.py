@@ -235,11 +235,11 @@ async def test_an_old_pid_file_of_another_process_is_not_believed(vm, layout: La
 
 
 async def test_a_stop_program_that_stops_nothing_is_an_error(vm, layout: Layout, supervised) -> None:
-    watched = supervised(Pace(stop_program_s=0.2))
+    watched = supervised(Pace(stop_program_s=1.0))
     ctl = DAEMON.replace("kill", "[ -e $BASE/data/may ] && kill")
     await watched.it.start(_programs(vm, layout, monit=MONIT.replace("$BASE", str(layout.base)), ctl=ctl))
     await watched.until(lambda: watched.states() == ["running"])
-    with pytest.raises(Failed, match='process "web" of job "web" still runs 0 s after its stop program'):
+    with pytest.raises(Failed, match='process "web" of job "web" still runs 1 s after its stop program'):
         await watched.it.stop()
     (layout.data / "may").touch()
 
