@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo demo-clean demo-vsphere demo-vsphere-clean demo-nsxt demo-nsxt-clean demo-heal demo-heal-clean test check bench format install install-vsphere
+.PHONY: help demo demo-clean demo-vsphere demo-vsphere-clean demo-nsxt demo-nsxt-clean demo-heal demo-heal-clean demo-kubernetes demo-kubernetes-clean test check bench format install install-vsphere
 
 help:
 	@echo "make demo        deploy the sample to this machine and look at it"
@@ -12,6 +12,10 @@ help:
 	@echo "                 the same in a simulated vCenter; break it, see it found and repaired; removes all of it"
 	@echo "make demo-nsxt   the same on networks of its own, behind a load balancer, in a simulated NSX-T; removes all of it"
 	@echo "make demo-heal   the sample on this machine: a job, a VM, the director and a network die, and it heals; removes all of it"
+	@echo "make demo-kubernetes"
+	@echo "                 a real Kubernetes cluster on this machine: used, resized, a node killed; as root; removes all of it"
+	@echo "make demo-kubernetes-clean"
+	@echo "                 remove what a killed run of it left"
 	@echo "make install     only make .venv/bin/director"
 	@echo "make install-vsphere"
 	@echo "                 the same with what a vCenter needs"
@@ -64,6 +68,12 @@ demo-heal: $(VENV)/.runtime
 
 demo-heal-clean: $(VENV)/.runtime
 	@$(BIN)/python tools/demo-heal clean
+
+demo-kubernetes: $(VENV)/.runtime
+	@$(BIN)/python tools/demo-kubernetes run
+
+demo-kubernetes-clean: $(VENV)/.runtime
+	@$(BIN)/python tools/demo-kubernetes clean
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check

@@ -4,6 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,8 +28,22 @@ class Figure:
 
 
 def write(figures: Sequence[Figure], path: Path) -> None:
+    _write([_row(figure) for figure in figures], path)
+
+
+def add(figures: Sequence[Figure], path: Path) -> None:
+    """Beside what is there already of other names."""
+    names = {figure.name for figure in figures}
+    others = json.loads(path.read_text()) if path.exists() else []
+    _write([*(row for row in others if row["name"] not in names), *map(_row, figures)], path)
+
+
+def _row(figure: Figure) -> dict[str, Any]:
+    return {**asdict(figure), "ratio": figure.ratio, "met": figure.met}
+
+
+def _write(rows: Sequence[dict[str, Any]], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    rows = [{**asdict(f), "ratio": f.ratio, "met": f.met} for f in figures]
     path.write_text(json.dumps(rows, indent=2) + "\n")
 
 

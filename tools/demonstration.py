@@ -76,9 +76,9 @@ class Demo:
     def _run(self, words: Sequence[object], **more: Any) -> "subprocess.CompletedProcess[str]":
         return subprocess.run([*DIRECTOR, *map(str, words)], cwd=ROOT, env=self.env, text=True, check=False, **more)
 
-    def instances(self) -> dict[str, dict[str, str]]:
+    def instances(self, deployment: str = "guestbook") -> dict[str, dict[str, str]]:
         """By group/index."""
-        rows = json.loads(self.read("-d", "guestbook", "--json", "instances", "--details"))["Tables"][0]["Rows"]
+        rows = json.loads(self.read("-d", deployment, "--json", "instances", "--details"))["Tables"][0]["Rows"]
         return {f"{row['instance'].partition('/')[0]}/{row['index']}": row for row in rows}
 
     def tell_end(self, _: object, error: BaseException | None, __: object) -> None:
@@ -192,11 +192,14 @@ def interrupted(number: int, _: object) -> NoReturn:
 def begin(
     about: str,
     folder: Path,
-    unprivileged: Path,
+    unprivileged: Path | None,
     act: Callable[[Demo, list[Path]], None],
     ready: Callable[[], None] = make_ready,
 ) -> float | None:
-    """Reads the arguments, clears up, acts, clears up. The seconds it took; None when only that was asked for."""
+    """Reads the arguments, clears up, acts, clears up. The seconds it took; None when only that was asked for.
+
+    ``unprivileged`` are the networks of an ordinary user; None where ``ready`` turns such a user away.
+    """
     parser = argparse.ArgumentParser(description=about)
     parser.add_argument("what", choices=["run", "clean"])
     parser.add_argument("-o", dest="ops", type=Path, action="append", default=[], help="ops file for the cloud config")
@@ -205,7 +208,7 @@ def begin(
     for number in SIGNALS:
         signal.signal(number, interrupted)
     demo, began = Demo(chosen.folder.absolute()), time.monotonic()
-    ops = [file.absolute() for file in ([] if IS_ROOT else [unprivileged]) + chosen.ops]
+    ops = [file.absolute() for file in ([] if IS_ROOT or not unprivileged else [unprivileged]) + chosen.ops]
     try:
         with alone(demo.folder):
             sweep(demo)

@@ -28,9 +28,9 @@ def run(*words, **more):
     return subprocess.run(words, check=True, capture_output=True, text=True, timeout=150, **more)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def switch():
-    """A network namespace with a bridge; others are plugged into it."""
+    """A network namespace with a bridge that others are plugged into. Another for each test: links go belatedly."""
     run("ip", "netns", "add", MARK)
     try:
         run("ip", "-n", MARK, "link", "add", "switch", "type", "bridge")

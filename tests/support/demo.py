@@ -20,11 +20,15 @@ OWN = f"10.{NUMBER}." if IS_ROOT else f"127.{NUMBER}."
 
 
 @contextmanager
-def demo_of(name, ops, range_of_ops, more_ops=""):
-    """Its command and its folder; ``ops`` gives it networks, of which ``range_of_ops`` is made this run's own."""
+def demo_of(name, ops=None, range_of_ops="", more_ops=""):
+    """Its command and its folder; ``ops`` gives it networks, of which ``range_of_ops`` is made this run's own.
+
+    Without ``ops`` its networks come from ``more_ops``, with ``OWN`` in them.
+    """
     with tempfile.TemporaryDirectory(prefix=f"{name}-") as above:
         folder, own_ops = Path(above) / "demo", Path(above) / "networks.yml"
-        own_ops.write_text((ROOT / "manifests/ops" / ops).read_text().replace(range_of_ops, OWN) + more_ops)
+        networks = (ROOT / "manifests/ops" / ops).read_text().replace(range_of_ops, OWN) if ops else ""
+        own_ops.write_text(networks + more_ops)
         command = [sys.executable, ROOT / "tools" / name, "run", "--folder", folder, "-o", own_ops]
         yield SimpleNamespace(command=command, folder=folder)
         assert not folder.exists()
@@ -48,10 +52,10 @@ def _mentioning(text):
     return found
 
 
-def said_by(demo):
+def said_by(demo, timeout_s=TIMEOUT_S):
     """All it printed; it went well."""
     done = subprocess.run(
-        demo.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=TIMEOUT_S, check=False
+        demo.command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=timeout_s, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout

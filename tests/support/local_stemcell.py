@@ -10,7 +10,6 @@ import importlib.util
 import inspect
 import os
 import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -22,6 +21,7 @@ from director.stemcell import recipe, root
 from director.stemcell.build import check_machine
 from director.stemcell.failure import Impossible
 from director.stemcell.recipe import Recipe, Target
+from tests.support import interruptible
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 BUILD_S: Final = 1500
@@ -65,7 +65,7 @@ def _build(place: Path, base: Path | None) -> Path:
     _check_machine(place)
     more = [f"--from={base}"] if base else ["--without-compilers"]
     command = [sys.executable, "-m", "director", "build-stemcell", "--for", "local", f"--out={place}", *more]
-    built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=BUILD_S, check=False)
+    built = interruptible.run(command, cwd=ROOT, timeout_s=BUILD_S)
     assert built.returncode == 0, f"the stemcell could not be built:\n{built.stdout}\n{built.stderr}"
     archive = _archive_in(place)
     assert archive is not None, built.stdout
