@@ -75,7 +75,7 @@ def pack(root: Path, archive: Path, filters: Sequence[str]) -> None:
     """
     paths = _tree(root) if not filters else _matches(root, filters)
     fd = os.open(archive, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-    with os.fdopen(fd, "wb") as file, tarfile.open(fileobj=file, mode="w:gz", compresslevel=6) as tar:
+    with os.fdopen(fd, "wb") as file, tarfile.open(fileobj=file, mode="w:gz", compresslevel=1) as tar:
         for path in sorted(paths):
             tar.add(path, arcname=f"./{path.relative_to(root)}", recursive=False, filter=_anonymous)
 

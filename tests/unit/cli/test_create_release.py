@@ -1,8 +1,10 @@
 """Making a release archive from a directory: what is in it, that it is repeatable, and what is said of mistakes."""
 
+import gzip
 import hashlib
 import io
 import os
+import random
 import shutil
 import tarfile
 from pathlib import Path
@@ -110,6 +112,17 @@ def test_making_a_file_executable_changes_the_version_and_is_kept(release, tmp_p
     package = unpacked(after.path.read_bytes())["packages/lib.tgz"]
     with tarfile.open(fileobj=io.BytesIO(package), mode="r:gz") as tar:
         assert {member.name: member.mode for member in tar}["lib/a.py"] == 0o755
+
+
+def test_what_is_packed_already_is_not_packed_again(release, tmp_path):
+    plain, blob = b"line\n" * 4000, gzip.compress(random.Random(1).randbytes(3000))
+    (release / "src/lib/a.py").write_bytes(plain)
+    assert len(create_release(release, tmp_path / "one").path.read_bytes()) < len(plain) / 5
+    (release / "src/lib/a.py").write_bytes(blob)
+    archive = create_release(release, tmp_path / "two").path.read_bytes()
+    package = unpacked(archive)["packages/lib.tgz"]
+    assert blob in package
+    assert blob in archive
 
 
 def test_a_symbolic_link_stays_one(release, tmp_path):

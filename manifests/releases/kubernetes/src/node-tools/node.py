@@ -9,6 +9,7 @@ drain       cordons, and evicts the pods within a limit; names those that do not
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -21,8 +22,14 @@ KUBECTL = "/var/vcap/packages/hyperkube/bin/kubectl"
 ASK_S = 5
 REACHED_S = 15
 REMOVE_S = 30
+LOG_END = 20_000
+LINE_END = 500
+COMPLAINT = re.compile(r"[EF]\d{4} |Error: ")
 DRAINED = "drained-by-deployment"
-CLOCK_SLACK_S = 1.0
+
+
+class Unknown(NotYet):
+    """Kubernetes has no such object."""
 
 
 class Node:
@@ -31,7 +38,7 @@ class Node:
         self.note = Path(config["note"])
 
     def kubectl(self, *words: str, limit_s: float = ASK_S) -> str:
-        """Raises NotYet with kubectl's own words."""
+        """Raises NotYet with kubectl's own words, Unknown for what is not there."""
         argv = [self.config.get("kubectl", KUBECTL), f"--kubeconfig={self.config['kubeconfig']}"]
         argv += [f"--request-timeout={limit_s}s", *words]
         try:
@@ -39,7 +46,8 @@ class Node:
         except subprocess.TimeoutExpired:
             raise NotYet(f"kubectl {words[0]} does not end") from None
         if done.returncode:
-            raise NotYet(" ".join(done.stderr.split())[-500:] or f"kubectl ended with {done.returncode}")
+            kind = Unknown if "(NotFound)" in done.stderr else NotYet
+            raise kind(" ".join(done.stderr.split())[-500:] or f"kubectl ended with {done.returncode}")
         return done.stdout
 
     def object(self) -> dict:
@@ -47,7 +55,10 @@ class Node:
 
 
 def post_start(node: Node) -> None:
-    found = until(f"node {node.name} to be Ready", node.config["ready_s"], lambda: ready(node))
+    try:
+        found = until(f"node {node.name} to be Ready", node.config["ready_s"], lambda: ready(node))
+    except GaveUp as error:
+        raise GaveUp(f"{error}{last_words(node)}") from None
     labels = [f"{key}={value}" for key, value in sorted(node.config["labels"].items())]
     if any(found["metadata"]["labels"].get(word.partition("=")[0]) != word.partition("=")[2] for word in labels):
         until("the labels to be set", REMOVE_S, lambda: node.kubectl("label", "node", node.name, "--overwrite", *labels))
@@ -65,17 +76,41 @@ def ready(node: Node) -> dict:
     condition = next((c for c in found["status"].get("conditions", []) if c["type"] == "Ready"), None)
     if condition is None or condition["status"] != "True":
         raise NotYet(condition["message"] if condition else "it has not said how it is")
-    check_lease(node)
+    started = started_at(node)
+    if seconds(condition["lastHeartbeatTime"]) < started:
+        check_lease(node, started)
     return found
 
 
-def check_lease(node: Node) -> None:
-    """A kubelet that stopped a moment ago left Ready behind; one that runs renews its lease."""
-    started = Path(node.config["pidfile"]).stat().st_mtime
+def started_at(node: Node) -> float:
+    try:
+        return Path(node.config["pidfile"]).stat().st_mtime
+    except FileNotFoundError:
+        raise NotYet("its kubelet does not run") from None
+
+
+def last_words(node: Node) -> str:
+    """What its kubelet complained of last, as it says it."""
+    try:
+        lines = Path(node.config["log"]).read_text(errors="replace")[-LOG_END:].splitlines()
+    except FileNotFoundError:
+        return ""
+    complaints = [line for line in lines if COMPLAINT.match(line)]
+    return f"; its kubelet's last error: {complaints[-1][-LINE_END:]}" if complaints else ""
+
+
+def check_lease(node: Node, started: float) -> None:
+    """A kubelet that stopped a moment ago left Ready behind; one that runs says it again (in whole seconds), or renews
+    its lease. A new node's lease may come seconds after its Ready. Its times are of this VM's clock, as ``started`` is,
+    so there is nothing to allow for: its predecessor may have spoken just before it ended.
+    """
     path = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node.name}"
-    renewed = json.loads(node.kubectl("get", "--raw", path))["spec"]["renewTime"]
-    if datetime.fromisoformat(renewed).timestamp() < started - CLOCK_SLACK_S:
+    if seconds(json.loads(node.kubectl("get", "--raw", path))["spec"]["renewTime"]) < started:
         raise NotYet("its kubelet has not spoken since it was started")
+
+
+def seconds(text: str) -> float:
+    return datetime.fromisoformat(text).timestamp()
 
 
 def pre_stop(node: Node) -> None:
@@ -105,10 +140,13 @@ def evict(node: Node, words: tuple[str, ...]) -> None:
         say(f"no pod is moved: {reason}")
         return
     try:
-        until("the API server", REACHED_S, lambda: node.kubectl("annotate", "node", node.name, "--overwrite", f"{DRAINED}=true"))
+        is_known = until("the API server", REACHED_S, lambda: mark(node))
     except GaveUp as error:
         # Without an API server nobody could put the pods elsewhere either.
         say(f"no pod is moved: {error}")
+        return
+    if not is_known:
+        say("no pod is moved: its kubelet never made the node known")
         return
     limit_s = node.config["drain_s"]
     say(f"moving the pods of {node.name}, for {limit_s} s at most")
@@ -124,6 +162,15 @@ def evict(node: Node, words: tuple[str, ...]) -> None:
     say(f"pods of {node.name} did not go within {limit_s} s:\n" + "\n".join(blocking))
     if not node.config["goes_on"]:
         raise SystemExit(1)
+
+
+def mark(node: Node) -> bool:
+    """Whether there is such a node, marked from now on as one whose cordon is the deployment's."""
+    try:
+        node.kubectl("annotate", "node", node.name, "--overwrite", f"{DRAINED}=true")
+    except Unknown:
+        return False
+    return True
 
 
 def why_not(node: Node, words: tuple[str, ...]) -> str:
