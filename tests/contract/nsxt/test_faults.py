@@ -8,6 +8,7 @@ meets every twelfth fault and each fault every twelfth call; DIRECTOR_EVERY_FAUL
 """
 
 import asyncio
+import gc
 import os
 from collections import Counter
 from dataclasses import dataclass, field
@@ -30,6 +31,13 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _closed_by_the_collector():
+    """Here, where it is expected, and not in some test after these."""
+    yield
+    gc.collect()
 
 
 def errors(*names):
