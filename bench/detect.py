@@ -127,7 +127,7 @@ async def _ours(scene: Scene, rules: Rules) -> Watching:
     clock = VirtualClock(scene.loop)
     store = MemoryStore()
     name = DeploymentName("demo")
-    await store.commit(PutDeployment(record=DeploymentRecord(name=name, serial=1)))
+    await store.commit(PutDeployment(record=DeploymentRecord(name=name, serial=1, manifest=f"name: {name}\n")))
     shape = VmShape(
         stemcell_name="s", stemcell_version="1", stemcell_cid=StemcellCid("s"), cloud_properties={}, networks={}
     )

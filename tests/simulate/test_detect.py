@@ -2,7 +2,7 @@
 
 import pytest
 
-from bench.detect import BOSH, OURS, Kind, p99, simulate
+from bench.detect import BOSH, OURS, REPAIR, Kind, p99, simulate
 
 CALM = (0.0, 0.1)
 """Flaps that nobody notices."""
@@ -36,6 +36,11 @@ def test_no_death_is_missed_and_none_is_made_up_however_the_director_stalls(scen
 def test_it_is_found_in_a_third_of_the_time_that_the_rule_of_bosh_takes(scene):
     ours, bosh = scene.tallies[OURS].of(), scene.tallies[BOSH].of()
     assert sum(ours) / len(ours) <= 0.35 * sum(bosh) / len(bosh)
+
+
+def test_what_is_found_would_be_repaired(scene):
+    assert len(scene.tallies[REPAIR].of()) == len(scene.tallies[OURS].of())
+    assert scene.tallies[REPAIR].false == 0
 
 
 def test_an_infrastructure_that_takes_long_to_answer_is_still_a_witness():
