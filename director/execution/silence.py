@@ -60,7 +60,7 @@ def _vm_of(agent: AgentId, run: Run) -> VmRecord | None:
 async def _until_lost(vm: VmRecord, run: Run, world: World) -> str:
     """Returns, in words, when the agent is away and its VM is off or gone."""
     agents, clock = world.agents, world.clock
-    if vm.agent not in agents.seen():
+    if agents.seen_of(vm.agent) is None:
         await clock.sleep(LOOK_S)
     while True:
         await agents.await_away(vm.agent)
@@ -79,7 +79,7 @@ async def _until_known(vm: VmRecord, run: Run, world: World) -> str:
     while True:
         began = clock.monotonic()
         shown = await run.looks.shown(vm, since, world.infrastructures, clock)
-        if vm.agent in _answering(world):
+        if _answers(vm.agent, world):
             return ""
         if shown is not None and (lost := _loss(vm, shown, run, world)):
             return lost
@@ -89,15 +89,16 @@ async def _until_known(vm: VmRecord, run: Run, world: World) -> str:
 
 def _loss(vm: VmRecord, shown: Mapping[VmName, SeenVm], run: Run, world: World) -> str:
     """Empty for one that is on, or of which nothing can be told: who does not show VMs that talk to us sees nothing."""
-    seen, answering = shown.get(vm.name), _answering(world)
+    seen = shown.get(vm.name)
     if seen is not None:
         return _words(vm, seen) if seen.power is Power.OFF else ""
-    beside = [one.name for one in run.vms.values() if one.shape.cpi == vm.shape.cpi and one.agent in answering]
+    beside = [one.name for one in run.vms.values() if one.shape.cpi == vm.shape.cpi and _answers(one.agent, world)]
     return "" if is_blind(beside, shown) else _words(vm, None)
 
 
-def _answering(world: World) -> frozenset[AgentId]:
-    return frozenset(agent for agent, seen in world.agents.seen().items() if seen.is_connected)
+def _answers(agent: AgentId, world: World) -> bool:
+    seen = world.agents.seen_of(agent)
+    return seen is not None and seen.is_connected
 
 
 def _words(vm: VmRecord, seen: SeenVm | None) -> str:

@@ -124,6 +124,10 @@ class Agents(Protocol):
         """Every agent heard of since this director started, connected or not."""
         ...
 
+    def seen_of(self, agent: AgentId) -> SeenAgent | None:
+        """The same of one, at the cost of one; None when it was not heard of."""
+        ...
+
     async def changed(self) -> None:
         """Returns when an agent came, left, or reports other states of its jobs or disks than before; at once when one
         has since this returned last. For one who waits, and looks at ``seen`` then.

@@ -242,12 +242,15 @@ async def test_forgetting_what_nobody_knows_of_is_nothing(world):
 
 async def test_whoever_waits_for_an_agent_to_be_away_is_told_when_its_stream_ends(world):
     await world.agents.await_away(A)  # it has never come
+    assert world.agents.seen_of(A) is None
     await world.up()
+    assert world.agents.seen_of(A).is_connected
     waiting = asyncio.create_task(world.agents.await_away(A))
     await asyncio.sleep(0.02)
     assert not waiting.done()
     await world.silence(A)
     await asyncio.wait_for(waiting, 5)
+    assert not world.agents.seen_of(A).is_connected
     await world.agents.await_away(A)
 
 

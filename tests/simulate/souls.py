@@ -153,6 +153,10 @@ class Ear:
         self._life.check()
         return self._souls.seen()
 
+    def seen_of(self, agent):
+        self._life.check()
+        return self._souls.seen_of(agent)
+
     def forget(self, agent, key):
         self._life.check()
         self._souls.forget(agent, key)

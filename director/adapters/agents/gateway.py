@@ -123,6 +123,10 @@ class Gateway:
     def seen(self) -> Mapping[AgentId, SeenAgent]:
         return self._roster.seen()
 
+    def seen_of(self, agent: AgentId) -> SeenAgent | None:
+        peer = self._roster.find(agent)
+        return peer.seen() if peer else None
+
     def _counts(self) -> Reading:
         connected, away = self._roster.counts()
         return [({"state": "connected"}, float(connected)), ({"state": "away"}, float(away))]

@@ -150,6 +150,10 @@ class MemoryAgents:
         known = (agent for agent in self._agents.values() if agent.is_known)
         return {agent.id: self._look(agent) for agent in sorted(known, key=lambda agent: agent.id)}
 
+    def seen_of(self, agent: AgentId) -> SeenAgent | None:
+        known = self._agents.get(agent)
+        return self._look(known) if known and known.is_known else None
+
     async def changed(self) -> None:
         await self._told.wait()
         self._told.clear()
