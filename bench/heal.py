@@ -83,7 +83,7 @@ def _local() -> list[Figure]:
 def _outage_s(bench: Director, number: int) -> float:
     """From SIGKILL of its pid 1 until its page is served again, fetched all the time."""
     address, pid = _instance(bench, number)
-    assert _answers(address), f"page/{number} does not even answer before it is killed"
+    _await_page(address, number)
     os.kill(pid, signal.SIGKILL)
     began, was_away = time.monotonic(), False
     while time.monotonic() - began < PATIENCE_S:
@@ -95,6 +95,13 @@ def _outage_s(bench: Director, number: int) -> float:
             return took_s
         time.sleep(PAUSE_S)
     raise SystemExit(f"page/{number} was not back within {PATIENCE_S:g} s:\n{bench.run('health')}")
+
+
+def _await_page(address: str, number: int) -> None:
+    until = time.monotonic() + PATIENCE_S
+    while not _answers(address):
+        assert time.monotonic() < until, f"page/{number} does not even answer before it is killed"
+        time.sleep(PAUSE_S)
 
 
 def _answers(address: str) -> bool:
