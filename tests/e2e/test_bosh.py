@@ -1,6 +1,5 @@
 """BOSH's own client library against a real director: the sample's whole life, in order, by nothing else."""
 
-import hashlib
 import io
 import json
 import os
@@ -12,40 +11,19 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-import yaml
 
-from director.cli.create_release import create_release
 from director.manifest.patch import patch, read_ops
 from director.manifest.read import read
 from director.manifest.write import write
-from tests.e2e.boshclient import BoshClient, build
-from tests.e2e.conftest import ROOT, leftovers
+from tests.e2e.bosh_sample import NAME, bosh, failure, manifest, program, release, rows, stemcell
+from tests.e2e.boshclient import BoshClient
+from tests.e2e.conftest import leftovers
+
+__all__ = ["bosh", "manifest", "program", "release"]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.go, pytest.mark.timeout(300)]
 
-NAME = "guestbook"
 GROUPS = {"store": 1, "web": 3, "proxy": 1}
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("go"))
-
-
-@pytest.fixture(scope="module")
-def bosh(director, program):
-    return BoshClient(program=program, environment=director.environment())
-
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory):
-    return create_release(ROOT / "manifests/releases/guestbook", tmp_path_factory.mktemp("release"))
-
-
-@pytest.fixture(scope="module")
-def manifest(release):
-    text = (ROOT / "manifests/guestbook.yml").read_text()
-    return text.replace("version: create", f"version: {release.version}")
 
 
 @pytest.fixture(scope="module")
@@ -54,45 +32,12 @@ def cloud(bosh):
     return bosh.value("latest_cloud_config", name="")["Properties"]
 
 
-def stemcell(folder, version, form):
-    """An archive as small as one can be."""
-    image = b"nothing to boot from\n"
-    about = {
-        "name": "tiny",
-        "version": version,
-        "operating_system": "local",
-        "api_version": 3,
-        "sha1": hashlib.sha1(image).hexdigest(),
-        "bosh_protocol": "1",
-        "stemcell_formats": [form],
-        "cloud_properties": {"name": "tiny", "version": version},
-    }
-    path = folder / f"tiny-{version}.tgz"
-    with tarfile.open(path, "w:gz") as archive:
-        for name, content in (("stemcell.MF", yaml.safe_dump(about).encode()), ("image", image)):
-            entry = tarfile.TarInfo(name)
-            entry.size = len(content)
-            archive.addfile(entry, io.BytesIO(content))
-    return path
-
-
-def rows(bosh, op="instances"):
-    """Full rows by group/index."""
-    return {f"{row['job_name']}/{row['index']}": row for row in bosh.value(op, deployment=NAME)}
-
-
 def until(condition, seconds=30.0):
     end = time.monotonic() + seconds
     while not (found := condition()):
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.02)
     return found
-
-
-def failure(answer):
-    """What the event log of a failed task says at its end."""
-    assert not answer.ok
-    return answer.events[-1]["error"]
 
 
 def test_it_logs_in_and_a_wrong_secret_does_not(bosh):

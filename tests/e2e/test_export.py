@@ -7,36 +7,15 @@ from pathlib import Path
 import pytest
 import yaml
 
-from director.cli.create_release import create_release
-from tests.e2e.boshclient import BoshClient, build
-from tests.e2e.conftest import ROOT, leftovers, one_director
-from tests.e2e.test_bosh import failure, rows, stemcell
+from tests.e2e.bosh_sample import NAME, bosh, failure, manifest, program, release, rows, stemcell
+from tests.e2e.boshclient import BoshClient
+from tests.e2e.conftest import leftovers, one_director
+
+__all__ = ["bosh", "manifest", "program", "release"]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.go, pytest.mark.timeout(300)]
 
-NAME = "guestbook"
 STEMCELL = "local/1"
-
-
-@pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("go"))
-
-
-@pytest.fixture(scope="module")
-def bosh(director, program):
-    return BoshClient(program=program, environment=director.environment())
-
-
-@pytest.fixture(scope="module")
-def release(tmp_path_factory):
-    return create_release(ROOT / "manifests/releases/guestbook", tmp_path_factory.mktemp("release"))
-
-
-@pytest.fixture(scope="module")
-def manifest(release):
-    text = (ROOT / "manifests/guestbook.yml").read_text()
-    return text.replace("version: create", f"version: {release.version}")
 
 
 @pytest.fixture(scope="module")

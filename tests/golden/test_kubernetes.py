@@ -10,15 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from director.model.names import BlobId, Digest
 from director.model.record import DeploymentRecord, Record
-from director.model.release import Catalog, CompiledPackage
+from director.model.release import Catalog
 from director.model.sighting import Sighting
 from director.planning.explain import explain
 from director.planning.make import make_plan
-from director.planning.package import missing_compilations
 from tests.support.kubernetes import Ground, manifest
-from tests.support.planning import deployed, inputs, seen_all
+from tests.support.planning import compiled, deployed, inputs, seen_all
 
 AGREED = Path(__file__).parent / "kubernetes"
 
@@ -75,28 +73,12 @@ def plan_of(case: Case, ground: Ground):
         seen = seen_all(record, gone=case.gone)
     wanted, loaded = ground.wanted(text(case.after), record if record.instances else None)
     if case.before is not None and case.before[-3:] != NEXT:
-        known = with_all_compiled(known, wanted)
+        known = compiled(wanted, known)
     return make_plan(inputs(wanted, loaded.clouds, record, seen, catalog=known))
 
 
 def text(words):
     return manifest([w for w in words if "=" not in w], [w for w in words if "=" in w])
-
-
-def with_all_compiled(catalog, wanted):
-    built = {
-        one.key: CompiledPackage(
-            key=one.key,
-            name=one.package.name,
-            fingerprint=one.package.fingerprint,
-            stemcell_os=one.stemcell.os,
-            stemcell_version=one.stemcell.version,
-            blob=BlobId(one.key),
-            digest=Digest(one.key),
-        )
-        for one in missing_compilations(wanted, catalog)
-    }
-    return Catalog(releases=catalog.releases, stemcells=catalog.stemcells, compiled=built)
 
 
 def with_short_ids(plan):

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-import structlog
 
 from director.adapters.memory.infrastructure import Fault, FaultKind
 from director.execution.infrastructures import DEFAULT
@@ -16,14 +15,6 @@ from tests.simulate.simulation import MANIFEST, Killed, Simulation
 
 def deploy(manifest=MANIFEST, **more):
     return Deploy(deployment="demo", manifest=manifest, **more)
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    """A killed handler is logged as a bug each time, and there are hundreds."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ import json
 from dataclasses import replace
 
 import pytest
-import structlog
 
 from director.adapters.memory.agents import Reply
 from director.model.record import TaskState
@@ -21,13 +20,6 @@ EMPTY = MANIFEST.partition("instance_groups:")[0] + "instance_groups: []\n"
 EXPORT = ExportRelease(
     deployment="demo", release="sample", version="1", stemcell_os="local", stemcell_version="1", sha2=True
 )
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

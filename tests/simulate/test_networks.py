@@ -4,7 +4,6 @@ from dataclasses import replace
 from ipaddress import ip_address
 
 import pytest
-import structlog
 
 from director.adapters.memory.fabric import MemoryFabric
 from director.model.fabric import PoolAddress, Router, Stack, StackRecord, StackState
@@ -61,14 +60,6 @@ SCENARIOS = {
     "elsewhere": (BEHIND, Deploy(deployment="demo", manifest=MANIFEST), SITE),
     "delete": (BEHIND, DeleteDeployment(deployment="demo"), SITE),
 }
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    """A killed handler is logged as a bug each time, and there are hundreds."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 async def _site(folder, scenario="first"):

@@ -1,7 +1,6 @@
 """Disks made anew: whatever breaks off on the way, the data goes on being used, and what is left over is an orphan."""
 
 import pytest
-import structlog
 
 from director.adapters.memory.agents import Reply, obey
 from director.adapters.memory.infrastructure import Fault, FaultKind
@@ -13,13 +12,6 @@ from tests.simulate.simulation import MANIFEST, Simulation
 
 DEPLOY = Deploy(deployment="demo", manifest=MANIFEST)
 NEW_DISKS = Deploy(deployment="demo", overrides=Overrides(recreate_persistent_disks=True))
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import pytest
-import structlog
 
 from director.adapters.memory.agents import Reply
 from director.adapters.memory.infrastructure import Fault, FaultKind, MemoryInfrastructure
@@ -18,14 +17,6 @@ from tests.simulate.simulation import MANIFEST, Killed, Simulation
 
 DEPLOY = Deploy(deployment="demo", manifest=MANIFEST)
 RECREATE, REBOOT, RESTART = Remedy.RECREATE, Remedy.REBOOT, Remedy.RESTART
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    """A killed handler is logged as a bug each time."""
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 class Patient(Simulation):

@@ -5,7 +5,6 @@ import json
 from dataclasses import replace
 
 import pytest
-import structlog
 
 from director.adapters.memory.agents import Reply
 from director.adapters.memory.infrastructure import Fault, FaultKind
@@ -30,13 +29,6 @@ ERRAND = """
 DEPLOY = Deploy(deployment="demo", manifest=MANIFEST)
 RECREATE = Deploy(deployment="demo", overrides=Overrides(recreate=True))
 LARGER = Deploy(deployment="demo", manifest=MANIFEST.replace("vm_type: small", "vm_type: large"))
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 @pytest.fixture

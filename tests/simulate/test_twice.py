@@ -7,7 +7,6 @@ a step done twice must come to what it comes to when it is done once, also where
 from dataclasses import replace
 
 import pytest
-import structlog
 
 from director.execution.perform import perform
 from director.model.record import TaskState
@@ -39,13 +38,6 @@ REPAIRS = {
 ALL = [*REQUESTS, *REPAIRS]
 LONG = ("first", "recreate", "shrink", "detach", "delete", "missing", "off", "failing")
 STEPS_MAX = 400
-
-
-@pytest.fixture(autouse=True)
-def _quiet():
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(50))
-    yield
-    structlog.reset_defaults()
 
 
 async def world_of(folder, what):

@@ -76,8 +76,8 @@ NEWER = Stemcell(name="local", os="local", version="2", cid=StemcellCid("host-2"
 CATALOG = Catalog(releases=(RELEASE,), stemcells=(STEMCELL, NEWER))
 
 
-def compiled(wanted: Wanted) -> Catalog:
-    """The catalog once every package of ``wanted`` has been compiled."""
+def compiled(wanted: Wanted, catalog: Catalog = CATALOG) -> Catalog:
+    """``catalog`` once every package of ``wanted`` has been compiled."""
     built = {
         one.key: CompiledPackage(
             key=one.key,
@@ -88,9 +88,9 @@ def compiled(wanted: Wanted) -> Catalog:
             blob=BlobId(one.key),
             digest=Digest(one.key),
         )
-        for one in missing_compilations(wanted, CATALOG)
+        for one in missing_compilations(wanted, catalog)
     }
-    return Catalog(releases=CATALOG.releases, stemcells=CATALOG.stemcells, compiled=built)
+    return Catalog(releases=catalog.releases, stemcells=catalog.stemcells, compiled=built)
 
 
 def wish(manifest: str, cloud: str, record: Record | None = None, *, seed="seed", catalog=CATALOG, **more):
