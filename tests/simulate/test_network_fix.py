@@ -12,7 +12,7 @@ from director.ports.store import PutInstance
 from director.reconcile.drift import look_for_drift
 from director.reconcile.requests import Deploy, FixDrift
 from tests.simulate.simulation import MANIFEST, Killed, Simulation
-from tests.simulate.test_networks import BEHIND, SITE, WIDER, _quiet  # noqa: F401  (a fixture)
+from tests.simulate.test_networks import BEHIND, SITE, WIDER
 
 
 @pytest.fixture
