@@ -84,7 +84,13 @@ def braked(
             free -= 1
         begun.add(finding.deployment)
         quorums.take(finding, verdict.remedy)
-    return tuple(changed.get(verdict.finding.instance, verdict) for verdict in verdicts)
+    return tuple(changed.get(one.finding.instance) or _told(one, quorums) for one in verdicts)
+
+
+def _told(verdict: Verdict, quorums: Quorums) -> Verdict:
+    """Who waits for a task that repairs another of its group waits for the group: that is what has to be known."""
+    hold = quorums.hold(verdict) if verdict.hold and verdict.hold.code == "hold.task" else None
+    return replace(verdict, hold=hold) if hold else verdict
 
 
 def _at_once(repairing: Sequence[Repairing]) -> int:

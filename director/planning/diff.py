@@ -162,6 +162,12 @@ class Decision:
     reasons: tuple[str, ...]
     hold: Hold | None = None
 
+    @property
+    def is_away(self) -> bool:
+        """It served once, and does not do so well now."""
+        recorded = self.case.recorded
+        return recorded is not None and recorded.applied is not None and self.have is not Have.RUNNING
+
 
 def decide(case: Case, seen: Sighting) -> Decision:
     """One instance's move, and why."""

@@ -1,9 +1,10 @@
 """How much may happen at once: canaries, max in flight, creates; and which instances go first (section 4.1)."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from director.model.deployment import AzStrategy, Count, UpdateRules
+from director.model.names import InstanceId
 from director.model.plan import Limit
 from director.model.step import (
     AttachDisk,
@@ -57,25 +58,38 @@ def waves(
     *,
     canaries: Count | None,
     is_first_deploy: bool,
+    away: Collection[InstanceId] = (),
 ) -> tuple[Wave, ...]:
     """Zone after zone (bootstrap's first, then by name), canaries of the first zone before all else.
+
+    Those ``away`` serve nothing, or badly: they come before anybody who serves is taken away, and canaries are of them.
+    Else a group of three, one of them dead, would lose its majority by an update.
 
     On a first deploy with ``initial_deploy_az_update_strategy: parallel`` all zones are one.
     """
     if not changed:
         return ()
-    zones = _zones(changed, is_merged=is_first_deploy and rules.az_strategy is AzStrategy.PARALLEL)
+    serving = [instance for instance in changed if instance.id not in away]
+    zones = _zones(serving, is_merged=is_first_deploy and rules.az_strategy is AzStrategy.PARALLEL)
+    named = [(f"{group} in {zone[0].az or 'no zone'}", zone) for zone in zones]
+    back = _in_turn(instance for instance in changed if instance.id in away)
+    (name, first), *others = [*([(f"{group} that are away", back)] if back else []), *named]
     count = (canaries or rules.canaries).of(size)
-    first = zones[0]
     canary_wave = [Wave(name=f"canaries of {group}", instances=first[:count], are_canaries=True)] if count else []
-    rest = [zone for zone in (first[count:], *zones[1:]) if zone]
-    return (*canary_wave, *(Wave(name=f"{group} in {z[0].az or 'no zone'}", instances=z) for z in rest))
+    rest = [(name, first[count:]), *others]
+    return (*canary_wave, *(Wave(name=name, instances=instances) for name, instances in rest if instances))
 
 
 def _zones(changed: Sequence[WantedInstance], *, is_merged: bool) -> list[tuple[WantedInstance, ...]]:
-    ordered = sorted(changed, key=lambda i: (not i.is_bootstrap, i.index, i.id))
+    if not changed:
+        return []
+    ordered = _in_turn(changed)
     if is_merged:
-        return [tuple(ordered)]
+        return [ordered]
     first = ordered[0].az if ordered[0].is_bootstrap else None
     names = sorted({i.az or "" for i in ordered}, key=lambda az: (az != first, az))
     return [tuple(i for i in ordered if (i.az or "") == az) for az in names]
+
+
+def _in_turn(instances: Iterable[WantedInstance]) -> tuple[WantedInstance, ...]:
+    return tuple(sorted(instances, key=lambda i: (not i.is_bootstrap, i.index, i.id)))

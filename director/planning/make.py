@@ -3,11 +3,11 @@
 removed groups go ──▶ missing VMs are created (all groups at once) ─┐
 packages are compiled ──────────────────────────────────────────────┤
                      group by group, or side by side where serial is false:
-                     obsolete instances go ▶ canaries ▶ zone after zone
+                     obsolete instances go ▶ canaries ▶ who is away ▶ zone after zone
                                                                     └▶ post-deploy ▶ recorded
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from director.model.deployment import Lifecycle
@@ -271,7 +271,7 @@ class Maker:
         override = self.given.asked.max_in_flight
         self.limits.append(group_limit(group.name, group.update, len(group.instances), override))
         needs = (*before, *deleted)
-        for wave in self.waves(group, active):
+        for wave in self.waves(group, active, [i for i, decision in decisions.items() if decision.is_away]):
             ends = [
                 key
                 for instance in wave.instances
@@ -280,7 +280,9 @@ class Maker:
             needs = (self.gate(f"{wave.name} done", ends),)
         return self.gate(f"{group.name} updated", needs)
 
-    def waves(self, group: WantedGroup, active: list[WantedInstance]) -> tuple[Wave, ...]:
+    def waves(
+        self, group: WantedGroup, active: list[WantedInstance], away: Collection[InstanceId]
+    ) -> tuple[Wave, ...]:
         return waves(
             group.name,
             active,
@@ -288,6 +290,7 @@ class Maker:
             group.update,
             canaries=self.given.asked.canaries,
             is_first_deploy=self.given.record.deployment.manifest is None,
+            away=away,
         )
 
     def instance(

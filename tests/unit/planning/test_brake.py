@@ -158,3 +158,14 @@ def test_of_a_group_with_disks_none_rides_beside_another():
     brakes = Brakes(count=100, repairs_max=1)
     found = braked([due(f) for f in every], fleet(*every, quorums=quorum(3)), (), (), brakes, NOW)
     assert codes(found) == ["", "hold.quorum", "hold.quorum"]
+
+
+def test_one_whose_group_is_being_repaired_waits_for_the_group_and_one_of_another_for_the_task():
+    masters = [finding(n, group="db") for n in range(3)]
+    worker = finding(0)
+    task = Hold(code="hold.task", subject="", reason="task 1 changes its deployment")
+    under_way = Repairing(finding=masters[0], remedy=Remedy.REBOOT, task=1, since=NOW)
+    verdicts = [due(one, hold=task) for one in (*masters, worker)]
+    found = braked(verdicts, fleet(*masters, worker, quorums=quorum(3)), (), (under_way,), BRAKES, NOW)
+    assert codes(found) == ["hold.task", "hold.quorum", "hold.quorum", "hold.task"]
+    assert found[1].hold.reason.startswith("db/0 is being repaired;")

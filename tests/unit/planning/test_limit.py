@@ -48,6 +48,14 @@ def test_parallel_zones_are_for_the_first_deploy_only():
     assert len(waves("web", changed, 2, asked, canaries=Count(number=0), is_first_deploy=False)) == 2
 
 
+def test_who_is_away_comes_before_anybody_who_serves_and_canaries_are_of_them():
+    changed = instances("z1", "z2", "z3", "z1")
+    found = waves("db", changed, 4, rules(), canaries=None, is_first_deploy=False, away={"id-2", "id-1"})
+    assert shown(found) == [("canary", ["1@z2"]), ("rest", ["2@z3"]), ("rest", ["0@z1", "3@z1"])]
+    found = waves("db", changed[:1], 1, rules(), canaries=None, is_first_deploy=False, away={"id-0"})
+    assert shown(found) == [("canary", ["0@z1"])]
+
+
 def test_nothing_changed_means_no_wave():
     assert waves("web", [], 3, rules(), canaries=None, is_first_deploy=False) == ()
 
