@@ -280,9 +280,7 @@ class Maker:
             needs = (self.gate(f"{wave.name} done", ends),)
         return self.gate(f"{group.name} updated", needs)
 
-    def waves(
-        self, group: WantedGroup, active: list[WantedInstance], away: Collection[InstanceId]
-    ) -> tuple[Wave, ...]:
+    def waves(self, group: WantedGroup, active: list[WantedInstance], away: Collection[InstanceId]) -> tuple[Wave, ...]:
         return waves(
             group.name,
             active,
