@@ -115,7 +115,7 @@ def test_logs_are_fetched(director, tmp_path):
 
 def test_a_failing_job_fails_its_task_with_the_end_of_its_log(director):
     ops = [
-        {"type": "replace", "path": "/update/canary_watch_time", "value": "100-3000"},
+        {"type": "replace", "path": "/update/canary_watch_time", "value": "2500-3000"},
         {"type": "replace", "path": "/instance_groups/name=web/jobs/name=web/properties?/port", "value": "not a port"},
     ]
     path = director.folder / "broken.yml"
