@@ -59,14 +59,18 @@ class Blobs:
         check.finish(what)
 
     async def _patiently(self, what: str, once: Callable[[], Awaitable[None]]) -> None:
-        """Tries again what may be a director on its way back, for as long as ``_PATIENCE_S`` says."""
+        """Tries again what may be a director on its way back, for as long after the first loss as ``_PATIENCE_S`` says.
+
+        How long the transfer had run before counts for nothing: a large one would never be tried again.
+        """
         loop = asyncio.get_running_loop()
-        began = loop.time()
+        lost_at: float | None = None
         for wait_s in waits_s():
             try:
                 await once()
             except grpc.aio.AioRpcError as error:
-                if loop.time() - began + wait_s > _PATIENCE_S.get(error.code(), 0.0):
+                lost_at = loop.time() if lost_at is None else lost_at
+                if loop.time() - lost_at + wait_s > _PATIENCE_S.get(error.code(), 0.0):
                     raise Failed(f"{what}: the director gave {error.code().name}: {error.details()}") from error
                 log.info("transfer again what=%s code=%s wait_s=%.2f", what, error.code().name, wait_s)
                 await asyncio.sleep(wait_s)
