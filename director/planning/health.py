@@ -130,10 +130,9 @@ def _of_answering(one: Watched, agent: SeenAgent) -> tuple[Condition, tuple[str,
 
 
 def _of_silent(one: Watched, moment: Moment, senses: Senses) -> tuple[Condition, tuple[str, ...], float | None]:
-    lasts_s = quiet_s(one.agent, moment)
-    words = (_silence(one.agent, lasts_s),)
     assert one.vm is not None, "no VM was told before"
-    witness = one.witness
+    lasts_s, booted_s, witness = quiet_s(one.agent, moment), moment.wall - one.vm.created_at, one.witness
+    words = (_silence(one.agent, lasts_s, booted_s),)
     if witness is None or not _is_later(witness, one.agent, moment):
         left_s = senses.silent_s - lasts_s
         is_asked_for = left_s > 0 or one.instance.want is Want.STARTED
@@ -142,7 +141,6 @@ def _of_silent(one: Watched, moment: Moment, senses: Senses) -> tuple[Condition,
         return Condition.MISSING, (*words, "its infrastructure does not know its VM"), None
     if witness.presence is Presence.OFF:
         return Condition.OFF, (*words, "its infrastructure shows its VM off"), None
-    booted_s = moment.wall - one.vm.created_at
     if one.agent is None and 0 <= booted_s < senses.boot_s:
         return Condition.SUSPECT, (*words, "its VM may be booting"), moment.now + senses.boot_s - booted_s
     if lasts_s < senses.silent_s or moment.now - witness.at > senses.fresh_s:
@@ -163,7 +161,9 @@ def _is_later(witness: Witness, agent: SeenAgent | None, moment: Moment) -> bool
     return agent is None or witness.at >= moment.now - agent.silent_s
 
 
-def _silence(agent: SeenAgent | None, lasts_s: float) -> str:
+def _silence(agent: SeenAgent | None, lasts_s: float, booted_s: float) -> str:
+    if agent is None and 0 <= booted_s < lasts_s:
+        return f"its agent has not been heard of in the {booted_s:.0f} s since its VM was made"
     if agent is None:
         return f"its agent has not been heard of for {lasts_s:.0f} s, since this director came up"
     way = "its stream is open" if agent.is_connected else "its stream is closed"

@@ -152,3 +152,16 @@ def test_nobody_asks_after_those_that_answer_or_need_not_run():
     assert not needs_witness(stopped, MOMENT, SENSES)
     assert is_watched(ONE)
     assert not is_watched(replace(ONE, instance=replace(ONE.instance, is_compilation=True)))
+
+
+@pytest.mark.parametrize(
+    ("made_at", "words"),
+    [
+        (0.0, "its agent has not been heard of for 1000 s, since this director came up"),
+        (MOMENT.wall - 300, "its agent has not been heard of in the 300 s since its VM was made"),
+        (MOMENT.wall + 300, "its agent has not been heard of for 1000 s, since this director came up"),
+    ],
+)
+def test_an_agent_that_never_came_is_missed_since_its_vm_was_made_or_the_director_came_up(made_at, words):
+    found = examine(replace(ONE, vm=replace(VM, created_at=made_at)), MOMENT, SENSES)
+    assert found.evidence[0] == words
