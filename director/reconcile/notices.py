@@ -77,7 +77,12 @@ class Notices:
             return []
         is_wished = not verdict.remedy.is_action and verdict.hold is None
         same = former is not None and (former.condition, former.vm) == (finding.condition, finding.vm)
-        if finding.condition in PASSING or same or (is_wished and not finding.condition.is_loss):
+        if (
+            finding.condition in PASSING
+            or same
+            or (is_wished and not finding.condition.is_loss)
+            or _is_done_to(verdict)
+        ):
             return []
         if former is not None and former.condition is not finding.condition:
             self._ring(former, wall, is_over=True)
@@ -134,6 +139,12 @@ class Notices:
                 is_over=is_over,
             )
         )
+
+
+def _is_done_to(verdict: Verdict) -> bool:
+    """A task that changes a deployment stops jobs and starts them again. What it leaves stopped is told afterwards."""
+    is_changed = verdict.hold is not None and verdict.hold.code == "hold.task"
+    return is_changed and verdict.finding.condition is Condition.STOPPED
 
 
 def _event(finding: Finding, action: str, at: float, context: Tree, task: TaskId | None = None) -> AddEvent:
