@@ -116,11 +116,17 @@ class Finder:
                     "files", f'The pattern "{pattern}" leads out of the release.', "name files below src or blobs."
                 )
             elif not matches:
-                fix = "correct the pattern, or fetch missing blobs (bosh sync-blobs)."
-                spec.wrong("files", f'Nothing below src or blobs matches "{pattern}".', fix)
+                spec.wrong("files", f'Nothing below src or blobs matches "{pattern}".', self._fix())
             for name in sorted(set(matches) - excluded - set(files)):
                 spec.problems.take(matches[name], name, files, "")
         return files
+
+    def _fix(self) -> str:
+        """Blobs that BOSH keeps elsewhere are listed in config/blobs.yml; of others the release's README may tell."""
+        readme = self.directory / "README.md"
+        where = " (bosh sync-blobs)" if (self.directory / "config" / "blobs.yml").exists() else ""
+        told = f"; {readme} may say where they come from" if readme.exists() else ""
+        return f"correct the pattern, or get the blobs that are missing{where}{told}."
 
     def _match(self, pattern: str) -> dict[str, Path]:
         found: dict[str, Path] = {}

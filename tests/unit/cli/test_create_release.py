@@ -175,3 +175,25 @@ def test_all_mistakes_are_told_at_once(release, tmp_path):
     (release / "jobs/app/spec").write_text("name: x\ntemplates: {gone: a}\npackages: [gone]\n")
     (release / "packages/lib/packaging").unlink()
     assert len(problems(release, tmp_path / "out")) == 4
+
+
+SYNC, README = " (bosh sync-blobs)", "; {}/README.md may say where they come from"
+
+
+@pytest.mark.parametrize(
+    ("there", "told"),
+    [
+        ((), ""),
+        (("config/blobs.yml",), SYNC),
+        (("README.md",), README),
+        (("config/blobs.yml", "README.md"), SYNC + README),
+    ],
+)
+def test_who_lacks_blobs_is_told_where_to_look_for_them(release, tmp_path, there, told):
+    (release / "blobs/extra.txt").unlink()
+    for name in there:
+        (release / name).write_text("x")
+    with pytest.raises(Refused) as refused:
+        create_release(release, tmp_path / "out")
+    (problem,) = refused.value.problems
+    assert problem.fix == f"correct the pattern, or get the blobs that are missing{told.format(release)}."
