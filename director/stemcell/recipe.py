@@ -20,12 +20,15 @@ FOR_VSPHERE: Final = (
     "grub-pc-bin", "grub-common", "open-vm-tools", "openssh-server", "fdisk", "parted", "xfsprogs", "isc-dhcp-client",
     "sudo", "cron", "logrotate", "dnsutils", "vim-tiny",
 )  # fmt: skip
-FOR_LOCAL: Final = (
+FOR_NODES: Final = (
     "nftables", "conntrack", "kmod", "mount", "ethtool", "socat", "runc", "containerd", "containernetworking-plugins",
     "docker-registry",
 )  # fmt: skip
-"""What a kubelet needs of its machine (kubernetes.md 3); no kernel, no boot loader, no systemd: the director's init is
-pid 1, and the agent finds its disks in place."""
+"""What a kubelet needs of its machine (kubernetes.md 3), and the release kubernetes of its stemcell. All that is in one
+for ``local`` beside what all have: no kernel, no boot loader, no systemd; the director's init is pid 1, and the agent
+finds its disks in place."""
+NODE_SERVICES: Final = ("containerd", "docker-registry")
+"""What of it Debian would start by itself, in the way of the jobs that do."""
 FOR_AGENT: Final = ("python3", "iproute2", "util-linux", "e2fsprogs", "procps", "openssl")
 FOR_JOBS: Final = (
     "ca-certificates", "curl", "wget", "rsync", "iptables", "iputils-ping", "netbase", "netcat-openbsd",
@@ -75,7 +78,7 @@ KINDS: Final[Mapping[Target, Kind]] = MappingProxyType(
         Target.VSPHERE: Kind(
             name="director-vsphere-debian-bookworm",
             formats=("vsphere-ova", "vsphere-ovf"),
-            packages=(*FOR_VSPHERE, *FOR_AGENT, *FOR_JOBS),
+            packages=(*FOR_VSPHERE, *FOR_NODES, *FOR_AGENT, *FOR_JOBS),
             tools={**_DEBIAN_TOOLS, "qemu-img": "qemu-utils", "mke2fs": "e2fsprogs", "sfdisk": "fdisk"},
             properties={
                 "infrastructure": "vsphere",
@@ -88,7 +91,7 @@ KINDS: Final[Mapping[Target, Kind]] = MappingProxyType(
         Target.LOCAL: Kind(
             name="director-local-debian-bookworm",
             formats=("local-root",),
-            packages=(*FOR_LOCAL, *FOR_AGENT, *FOR_JOBS),
+            packages=(*FOR_NODES, *FOR_AGENT, *FOR_JOBS),
             tools={**_DEBIAN_TOOLS, "tar": "tar", "gzip": "gzip"},
             properties={
                 "infrastructure": "local",

@@ -4,7 +4,7 @@ from pathlib import Path
 from shutil import copyfile, rmtree
 from typing import Final
 
-from director.stemcell.recipe import LOCAL_AGENT, SUITE, Recipe
+from director.stemcell.recipe import LOCAL_AGENT, NODE_SERVICES, SUITE, Recipe
 from director.stemcell.run import Runner
 
 _NO_SERVICES: Final = "#!/bin/sh\n# Nothing is started while this is built.\nexit 101\n"
@@ -118,6 +118,7 @@ def settle(root: Path, recipe: Recipe, runner: Runner) -> None:
     write(root, "etc/systemd/system/grow-root.service", _GROW_UNIT)
     write(root, "usr/local/sbin/grow-root", _GROW, mode=0o755)
     runner.in_root(root, "systemctl", "enable", "ssh-host-keys", "grow-root", "open-vm-tools", "systemd-timesyncd")
+    runner.in_root(root, "systemctl", "disable", *NODE_SERVICES)
     forget(root, runner)
 
 

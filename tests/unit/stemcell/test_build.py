@@ -13,8 +13,8 @@ import pytest
 from director.stemcell import build as building
 from director.stemcell import disk, mirror
 from director.stemcell.failure import Impossible
-from director.stemcell.recipe import Recipe, Source, Target
-from director.stemcell.root import forget, write
+from director.stemcell.recipe import FOR_NODES, Recipe, Source, Target
+from director.stemcell.root import forget, settle, write
 from director.stemcell.run import Runner
 from director.stemcell.workspace import workspace
 
@@ -75,6 +75,24 @@ def test_a_stemcell_for_this_machine_needs_no_disk_tools(monkeypatch: pytest.Mon
     monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with pytest.raises(Impossible, match=r"apt-get install coreutils debootstrap gzip tar$"):
         building.check_machine(recipe(tmp_path, Target.LOCAL))
+
+
+class Noted(Runner):
+    """Runs nothing."""
+
+    def __init__(self, place: Path) -> None:
+        super().__init__(place / "log", 1)
+        self.words: list[tuple[str, ...]] = []
+
+    def in_root(self, root: Path, *argv: str, stdin: str = "") -> None:
+        self.words.append(argv)
+
+
+def test_a_stemcell_for_vsphere_has_what_nodes_of_kubernetes_need_and_starts_none_of_it(tmp_path: Path) -> None:
+    assert set(FOR_NODES) < set(recipe(tmp_path).packages)
+    noted = Noted(tmp_path)
+    settle(tmp_path, recipe(tmp_path), noted)
+    assert ("systemctl", "disable", "containerd", "docker-registry") in noted.words
 
 
 def test_a_program_that_fails_is_told_with_its_last_words(tmp_path: Path) -> None:
