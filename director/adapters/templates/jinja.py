@@ -1,4 +1,5 @@
-"""Fills Jinja2 templates with the words ERB templates have: p, has_p, if_p, link, if_link, spec, properties.
+"""Fills Jinja2 templates with the words ERB templates have: p, has_p, if_p, link, if_link, spec, properties; and with
+fail(TEXT), for what ERB has raise.
 
 A sandbox without loader: a template reaches the values it is given and nothing else.
 """
@@ -8,10 +9,10 @@ import shlex
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from types import TracebackType
-from typing import Any
+from typing import Any, NoReturn
 
 import yaml
-from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
+from jinja2 import StrictUndefined, Template, TemplateError, TemplateRuntimeError, TemplateSyntaxError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from director.adapters.templates.fault import Fault, engine_error, missing_link, missing_property
@@ -51,7 +52,13 @@ def _vocabulary(words: Words, tree: Tree) -> dict[str, object]:
         "name": words.name,
         "index": tree.get("index"),
         "properties": words.properties,
+        "fail": _fail,
     }
+
+
+def _fail(text: str) -> NoReturn:
+    """The template's own word on values that it cannot be filled with; a problem of the deploy."""
+    raise TemplateRuntimeError(text)
 
 
 def _to_json(value: Any, indent: int | None = None) -> str:

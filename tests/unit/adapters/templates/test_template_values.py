@@ -46,6 +46,12 @@ def test_jinja_keeps_the_last_newline_and_drops_the_one_after_a_block():
     assert jinja("{% if true %}\nx\n{% endif %}\ny\n") == "x\ny\n"
 
 
+def test_a_template_says_by_fail_that_it_cannot_be_filled_with_these_values():
+    text = "{% if p('n') < 1 %}{{ fail('one instance at least') }}{% endif %}ok"
+    assert jinja(text, properties={"n": 1}) == "ok"
+    assert "one instance at least" in jinja(text, properties={"n": 0})
+
+
 def test_toyaml_of_equal_trees_is_equal_and_readable():
     one, two = {"b": [1, "é"], "a": {"x": None}}, {"a": {"x": None}, "b": [1, "é"]}
     assert jinja("{{ p('t') | toyaml }}", properties={"t": one}) == "a:\n  x: null\nb:\n- 1\n- é\n"
