@@ -14,6 +14,7 @@ from tests.support.kubernetes import RELEASE, Ground, manifest
 from tests.support.kubernetes_programs import hyperkube
 
 pytestmark = [
+    pytest.mark.kubernetes,
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs network namespaces"),
     pytest.mark.timeout(1600),  # Kubernetes may have to be compiled first
@@ -67,6 +68,18 @@ class Member:
         text = text.replace("/var/vcap/packages/hyperkube/bin", str(programs))
         return text.replace("/var/vcap", str(self.folder))
 
+    def has(self, files):
+        """Files of the job are others from now on."""
+        for path in ("ca.crt", "ca.key", "client.crt", "client.key"):
+            (self.folder / "jobs/etcd/config" / path).write_text(files[f"etcd/config/{path}"])
+
+    def shown(self, port):
+        """The authority of the certificate that it shows there."""
+        ca = self.folder / "jobs/etcd/config/ca.crt"
+        words = ["openssl", "s_client", "-connect", f"{self.address}:{port}", "-CAfile", ca]
+        done = subprocess.run(self.command(*words), input="", capture_output=True, text=True, timeout=30, check=False)
+        return "the CA there is now" if "Verify return code: 0 (ok)" in done.stdout else "another"
+
     def tell(self, **more):
         self.config.write_text(json.dumps(json.loads(self.config.read_text()) | more))
 
@@ -106,10 +119,15 @@ class Member:
 
 
 @pytest.fixture
-def members(tmp_path, switch):
-    programs = hyperkube(tmp_path)
+def ground(tmp_path):
     ground = Ground(tmp_path / "ground")
     asyncio.run(ground.read())
+    return ground
+
+
+@pytest.fixture
+def members(tmp_path, switch, ground):
+    programs = hyperkube(tmp_path)
     rendered = asyncio.run(ground.render(manifest(["three-masters"])))
     with contextlib.ExitStack() as stack:
         found = []
@@ -175,3 +193,36 @@ def test_an_update_or_the_end_of_the_deployment_takes_no_member_away(members):
         assert first.step("pre-stop", **env) == ""
         assert time.monotonic() - begun < 5
     assert first.voters() == ["master-0"]
+
+
+def test_members_get_another_ca_one_after_the_other_and_go_on_together(members, ground):
+    everyone = [member.address for member in members]
+    for number, member in enumerate(members):
+        member.tell(peers=everyone[: number + 1])
+        member.start()
+        member.tell(peers=everyone)
+    members[0].ctl("put", "kept", "yes")
+    for name in ("etcd_ca", "etcd_client"):
+        del ground.made[name]
+    rendered = asyncio.run(ground.render(manifest(["three-masters"])))
+
+    told = []
+    for member in members:
+        member.stop()
+        member.has(rendered[member.name])
+        told.append(member.start())  # post-start is a quorum's answer
+        assert member.ctl("get", "kept").split() == ["kept", "yes"]
+    _, second, third = everyone
+    assert f"{second}, {third} may not know the new CA yet" in told[0]
+    assert f"{third} may not know the new CA yet" in told[1]
+    assert "is made anew" in told[2]
+    assert [member.shown(2380) for member in members] == ["another", "another", "the CA there is now"]
+
+    assert ["is made anew" in member.step("post-deploy") for member in members] == [True, True, False]
+    assert [member.shown(2380) for member in members] == ["the CA there is now"] * 3
+    believed = members[0].folder / "store/etcd/peer/authorities.crt"
+    assert believed.read_text().count("BEGIN CERTIFICATE") == 2
+    members[0].stop()
+    assert members[0].start() == ""
+    assert believed.read_text().count("BEGIN CERTIFICATE") == 1
+    assert members[0].voters() == ["master-0", "master-1", "master-2"]

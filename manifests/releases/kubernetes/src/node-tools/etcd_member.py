@@ -1,9 +1,10 @@
-"""Keeps etcd's members the same as the job's instances: `etcd_member.py CONFIG.json pre-start|post-start|pre-stop`.
+"""Keeps etcd's members the same as the job's instances: `etcd_member.py CONFIG.json STEP`.
 
 pre-start   an instance without data begins the cluster when it is the first, else joins as a learner, which counts
             for no quorum; the answer to "who is in it" is left for the start of etcd
 post-start  waits until this member is healthy, and promotes it once it has caught up
 pre-stop    takes this member out of the cluster, when its instance goes for good
+post-deploy ends a change of the CA, once all members have the new one (etcd_tls.py)
 
 Data of a member that others have taken out meanwhile is of no use any more, and is put aside.
 """
@@ -14,10 +15,10 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from patience import GaveUp, NotYet, say, until
+import etcd_tls
+from patience import NotYet, say, until
 
 ETCDCTL = "/var/vcap/packages/hyperkube/bin/etcdctl"
 ANSWER_S = 4
@@ -76,7 +77,7 @@ def is_listening(address: str) -> bool:
 
 
 def pre_start(etcd: Etcd) -> None:
-    make_certificate(etcd)
+    etcd_tls.prepare(etcd.config)
     has_data = (etcd.data / "member").is_dir()
     if has_data and not was_taken_out(etcd):
         write_settings(etcd, {etcd.name: etcd.url}, "existing")
@@ -134,40 +135,6 @@ def write_settings(etcd: Etcd, members: dict[str, str], state: str) -> None:
     path.chmod(SETTINGS_MODE)
 
 
-def make_certificate(etcd: Etcd) -> None:
-    """For this member's address, signed by the CA of all members: a variable cannot know the addresses."""
-    directory = Path(etcd.config["tls"])
-    directory.mkdir(parents=True, exist_ok=True)
-    key, request, certificate, extensions = (directory / n for n in ("key.new", "request", "crt.new", "extensions"))
-    address = etcd.config["address"]
-    extensions.write_text(
-        f"subjectAltName=IP:{address},IP:127.0.0.1,DNS:localhost\n"
-        "basicConstraints=critical,CA:FALSE\nextendedKeyUsage=serverAuth,clientAuth\n"
-    )
-    os.umask(0o077)
-    openssl("ecparam", "-name", "prime256v1", "-genkey", "-noout", "-out", key)
-    openssl("req", "-new", "-key", key, "-subj", f"/CN={etcd.name}", "-out", request)
-    signer = ["-CA", etcd.config["ca"], "-CAkey", etcd.config["ca_key"], "-set_serial", str(time.time_ns())]
-    openssl("x509", "-req", "-in", request, *signer, "-days", "3650", "-extfile", extensions, "-out", certificate)
-    for path, name in ((key, "member.key"), (certificate, "member.crt")):
-        give_to(path, etcd.config["user"])
-        path.rename(directory / name)
-    directory.chmod(0o755)
-
-
-def openssl(*words: object) -> None:
-    done = subprocess.run(["openssl", *map(str, words)], capture_output=True, text=True, timeout=30, check=False)
-    if done.returncode:
-        raise GaveUp(f"openssl {words[0]}: {done.stderr.strip()}")
-
-
-def give_to(path: Path, user: str) -> None:
-    try:
-        shutil.chown(path, user, user)
-    except LookupError:
-        say(f"there is no user {user}: {path.name} stays root's")
-
-
 def post_start(etcd: Etcd) -> None:
     until(f"{etcd.name} to be a healthy member", HEALTHY_S, lambda: healthy(etcd))
     mine = etcd.mine(etcd.members(["127.0.0.1"]))
@@ -202,7 +169,11 @@ def leave(etcd: Etcd) -> None:
     say(f"{etcd.name} has left; {len(members) - 1} stay")
 
 
-STEPS = {"pre-start": pre_start, "post-start": post_start, "pre-stop": pre_stop}
+def post_deploy(etcd: Etcd) -> None:
+    etcd_tls.renew(etcd.config)
+
+
+STEPS = {"pre-start": pre_start, "post-start": post_start, "pre-stop": pre_stop, "post-deploy": post_deploy}
 
 if __name__ == "__main__":
     STEPS[sys.argv[2]](Etcd(json.loads(Path(sys.argv[1]).read_text())))
