@@ -6,6 +6,7 @@ import json
 import os
 import socket
 import ssl
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -26,8 +27,10 @@ class Api:
 
     def __init__(self, name: str) -> None:
         self.name, self.port = name, free_port()
+        self.asked = 0
 
     async def answer(self, reader, writer) -> None:
+        self.asked += 1
         writer.write(self.name.encode())
         while data := await reader.read(65536):
             writer.write(data)
@@ -174,3 +177,59 @@ async def test_connections_to_a_server_that_takes_no_more_are_cut_while_another_
             assert time.monotonic() - begun < 10
             assert await say(port) == "b"
     await other.stop()
+
+
+async def test_servers_that_are_well_are_seldom_asked_and_a_lost_one_soon_has_no_more_clients(tmp_path):
+    apis = [Api("a"), Api("b")]
+    for api in apis:
+        await api.start()
+    async with proxied(tmp_path, *apis) as port:
+        await asyncio.sleep(1)
+        before = [api.asked for api in apis]
+        await asyncio.sleep(5)
+        assert max(api.asked - asked for api, asked in zip(apis, before, strict=True)) <= 2
+        await apis[0].stop()
+        assert {await say(port) for _ in range(6)} == {"b"}
+    await apis[1].stop()
+
+
+SILENCE = f"""
+import asyncio, json, subprocess, sys, time
+sys.path.insert(0, {str(PROXY.parent)!r})
+import api_proxy
+for words in ("link set lo up", "link add far type bridge", "link set far up", "addr add 10.9.9.1/24 dev far",
+              "addr add 10.9.9.9/32 dev lo"):
+    subprocess.run(["ip", *words.split()], check=True)
+
+async def main(count):
+    async def greet(reader, writer):
+        writer.write(b"x")
+        await reader.read()
+    hosts = ["10.9.9.9", "127.0.0.1"][:count]
+    servers = [await asyncio.start_server(greet, host, 6443) for host in hosts]
+    proxy = api_proxy.Proxy([api_proxy.Backend(host, 6443) for host in hosts], None)
+    proxies = [asyncio.create_task(proxy.probe(backend)) for backend in proxy.backends] if count > 1 else []
+    front = await asyncio.get_running_loop().create_server(lambda: api_proxy.Client(proxy), "127.0.0.1", 7443)
+    await asyncio.sleep(0.5)
+    clients = [await asyncio.open_connection("127.0.0.1", 7443) for _ in range(2 * count)]
+    for reader, _ in clients:
+        await reader.readexactly(1)
+    subprocess.run(["ip", "addr", "del", "10.9.9.9/32", "dev", "lo"], check=True)
+    ends = [asyncio.create_task(reader.read()) for reader, _ in clients]
+    done, left = await asyncio.wait(ends, timeout=5)
+    print(json.dumps([len(done), len(left)]))
+    sys.stdout.flush()
+    __import__("os")._exit(0)
+
+asyncio.run(main(int(sys.argv[1])))
+"""
+
+
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="a server's address is taken away in a network namespace of the test's")
+@pytest.mark.parametrize(("servers", "ended"), [(2, 2), (1, 0)])
+def test_connections_to_a_server_that_says_nothing_any_more_end_if_there_is_another(servers, ended):
+    words = ["unshare", "--net", sys.executable, "-c", SILENCE, str(servers)]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=40, check=False)
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout.splitlines()[-1]) == [ended, 2 * servers - ended]

@@ -13,7 +13,9 @@ from tests.support.kubernetes import RELEASE
 
 NODE = RELEASE / "src" / "node-tools" / "node.py"
 BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+RANGE = {"podCIDR": "10.200.7.0/24"}
 KUBECTL = """#!/bin/sh
+echo "$*" >> "$(dirname "$0")/asked"
 case "$*" in
   *leases*) cat "$(dirname "$0")/lease.json" ;;
   *"get node"*) cat "$(dirname "$0")/node.json" ;;
@@ -29,13 +31,13 @@ def ago(seconds: float) -> str:
 def start(tmp_path):
     """Runs post-start of a kubelet that was started this very moment."""
 
-    def start(*, boot=BOOT, ready="True", said_s_ago=-1, renewed_s_ago=None, runs=True):
+    def start(*, boot=BOOT, ready="True", said_s_ago=-1, renewed_s_ago=None, runs=True, spec=RANGE):
         (tmp_path / "kubelet.pid").unlink(missing_ok=True)
         if runs:
             (tmp_path / "kubelet.pid").write_text("1")
         condition = {"type": "Ready", "status": ready, "message": "no network", "lastHeartbeatTime": ago(said_s_ago)}
         status = {"nodeInfo": {"bootID": boot}, "conditions": [condition]}
-        (tmp_path / "node.json").write_text(json.dumps({"metadata": {"labels": {}}, "status": status}))
+        (tmp_path / "node.json").write_text(json.dumps({"metadata": {"labels": {}}, "spec": spec, "status": status}))
         if renewed_s_ago is not None:
             (tmp_path / "lease.json").write_text(json.dumps({"spec": {"renewTime": ago(renewed_s_ago)}}))
         kubectl = tmp_path / "kubectl"
@@ -46,6 +48,8 @@ def start(tmp_path):
             "log": str(tmp_path / "kubelet.log"),
             "pidfile": str(tmp_path / "kubelet.pid"),
             "labels": {},
+            "pod_range": "10.200.0.0/16",
+            "range_s": 0.5,
             "ready_s": 0.5,
         }
         (tmp_path / "config.json").write_text(json.dumps(config))
@@ -79,6 +83,14 @@ def test_a_node_that_never_is_ready_tells_what_its_kubelet_complained_of_last(st
     lines = ["E1121 19:00:00.000001 1 a.go:1] first", "E1121 19:00:01.000001 1 a.go:2] no runtime", "I1121 more", ""]
     (tmp_path / "kubelet.log").write_text("\n".join(lines))
     assert start(ready="False").endswith("no runtime")
+
+
+def test_a_node_that_gets_no_range_for_its_pods_takes_none_until_it_has_one(start, tmp_path):
+    assert "all of 10.200.0.0/16 may be taken" in start(spec={})
+    asked = (tmp_path / "asked").read_text()
+    assert "annotate node worker-0 --overwrite drained-by-deployment=true" in asked
+    assert asked.strip().endswith("cordon worker-0")
+    assert start() == "ready"
 
 
 def test_a_node_that_never_was_known_is_given_up_at_once(tmp_path):

@@ -2,20 +2,35 @@
 
 Every client on the VM speaks to this address, so a master that comes or goes is nobody's concern but this program's. A
 new connection goes to an API server that answers. An API server whose VM is gone says nothing at all, and its
-connections would hang for minutes: it is asked for a connection twice a second, and after two that fail its
-connections are cut while another one is there to take them. It gets new ones when it says that it is ready: one that
-has just been started takes connections long before.
+connections would hang for minutes: here they end 2 s after the last sign of that VM, which kernels give each other (30 s
+where there is no other API server). It gets new ones when it says that it is ready: one that has just been started takes
+connections long before.
+
+There may be thousands of such VMs, so API servers are asked by this program only now and then: whether they still take
+connections, which one that hangs does not. As soon as there is doubt they are asked twice a second; after two failures
+the connections are cut that are left, while another one is there to take them.
 """
 
 import asyncio
 import contextlib
 import json
+import random
 import signal
+import socket
 import ssl
 import sys
 from pathlib import Path
 
 PROBE_EVERY_S = 0.5
+"""While there is doubt."""
+REST_S = 5.0
+"""Between two looks at one that is well, more or less: VMs do not all look at once."""
+NOT_READY_S = 2.0
+"""Until one is asked again that has said it is not ready yet: to say so costs it as much as a request."""
+SILENT_S = 1.5
+"""Kernels ask every second: the second question without an answer is one too many."""
+ALONE_SILENT_S = 30.0
+"""Where there is no other API server to take the connections."""
 PROBE_S = 1.0
 CONNECT_S = 2.0
 FAILURES_DEAD = 2
@@ -28,6 +43,7 @@ class Backend:
         self.host, self.port = host, port
         self.failures = FAILURES_DEAD
         self.open: set[asyncio.Transport] = set()
+        self.doubted = asyncio.Event()
 
     @property
     def is_alive(self) -> bool:
@@ -102,17 +118,28 @@ class Client(Half):
 
 
 class Server(Half):
-    def __init__(self, client: Client, backend: Backend) -> None:
+    def __init__(self, client: Client, backend: Backend, silent_s: float) -> None:
         super().__init__(client)
-        self.backend = backend
+        self.backend, self.silent_s = backend, silent_s
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
         self.backend.open.add(transport)
+        end_with_silence(transport.get_extra_info("socket"), self.silent_s)
 
     def connection_lost(self, error: Exception | None) -> None:
         self.backend.open.discard(self.transport)
+        if error is not None:
+            self.backend.doubted.set()
         super().connection_lost(error)
+
+
+def end_with_silence(connection: socket.socket, limit_s: float) -> None:
+    """The other kernel is asked for a sign every second that nothing comes; without one the connection ends."""
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, 1)
+    connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, round(limit_s * 1000))
 
 
 class Proxy:
@@ -132,9 +159,10 @@ class Proxy:
         for backend in self.order():
             try:
                 async with asyncio.timeout(CONNECT_S):
-                    half = Server(client, backend)
+                    half = Server(client, backend, SILENT_S if len(self.backends) > 1 else ALONE_SILENT_S)
                     await asyncio.get_running_loop().create_connection(lambda h=half: h, backend.host, backend.port)
             except (OSError, TimeoutError):
+                backend.doubted.set()
                 continue
             if client.transport.is_closing():
                 half.transport.close()
@@ -145,7 +173,9 @@ class Proxy:
 
     async def probe(self, backend: Backend) -> None:
         while True:
-            is_up = await answers(backend) and (backend.is_alive or await is_ready(backend, self.tls))
+            backend.doubted.clear()
+            answered = await answers(backend)
+            is_up = answered and (backend.is_alive or await is_ready(backend, self.tls))
             was_alive = backend.is_alive
             backend.failures = 0 if is_up else min(backend.failures + 1, FAILURES_DEAD)
             if was_alive != backend.is_alive:
@@ -153,7 +183,16 @@ class Proxy:
             if not backend.is_alive and any(other.is_alive for other in self.backends):
                 for transport in list(backend.open):
                     transport.abort()
-            await asyncio.sleep(PROBE_EVERY_S)
+            await asyncio.sleep(NOT_READY_S * random.uniform(0.75, 1.25) if answered and not is_up else PROBE_EVERY_S)
+            if is_up:
+                await doubt(backend)
+
+
+async def doubt(backend: Backend) -> None:
+    """Until there is any, or it is time to look."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(REST_S * random.uniform(0.75, 1.25)):
+            await backend.doubted.wait()
 
 
 async def answers(backend: Backend) -> bool:
@@ -190,7 +229,7 @@ async def main(path: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, done.set)
     server = await loop.create_server(lambda: Client(proxy), config["host"], config["port"])
-    # One API server alone has nobody to take its place: its connections last as long as it does.
+    # One API server alone has nobody to take its place: it need not be asked how it is.
     probes = [loop.create_task(proxy.probe(backend)) for backend in proxy.backends] if len(proxy.backends) > 1 else []
     print(f"{config['host']}:{config['port']} is {', '.join(map(str, proxy.backends))}", flush=True)
     await done.wait()

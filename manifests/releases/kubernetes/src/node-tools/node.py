@@ -1,6 +1,7 @@
 """A node's way in and out of the cluster: `node.py CONFIG.json post-start|pre-stop|drain [ARGUMENT]...`
 
-post-start  waits until the kubelet that runs now, in this boot of the VM, says Ready; sets labels; ends the cordon
+post-start  waits until the kubelet that runs now, in this boot of the VM, says Ready and the node has a range for its
+            pods; sets labels; ends the cordon. A node without a range is cordoned
 pre-stop    notes whether the node is to come back: a drain is not told
 drain       cordons, and evicts the pods within a limit; names those that do not go. Left out where pods can stay: jobs
             that change and no program with them. Takes the node away, when its instance goes for good: afterwards
@@ -21,6 +22,7 @@ from patience import GaveUp, NotYet, say, until
 KUBECTL = "/var/vcap/packages/hyperkube/bin/kubectl"
 ASK_S = 5
 REACHED_S = 15
+RANGE_S = 30
 REMOVE_S = 30
 LOG_END = 20_000
 LINE_END = 500
@@ -59,9 +61,12 @@ def post_start(node: Node) -> None:
         found = until(f"node {node.name} to be Ready", node.config["ready_s"], lambda: ready(node))
     except GaveUp as error:
         raise GaveUp(f"{error}{last_words(node)}") from None
+    await_range(node, found)
     labels = [f"{key}={value}" for key, value in sorted(node.config["labels"].items())]
     if any(found["metadata"]["labels"].get(word.partition("=")[0]) != word.partition("=")[2] for word in labels):
-        until("the labels to be set", REMOVE_S, lambda: node.kubectl("label", "node", node.name, "--overwrite", *labels))
+        until(
+            "the labels to be set", REMOVE_S, lambda: node.kubectl("label", "node", node.name, "--overwrite", *labels)
+        )
     if DRAINED in found["metadata"].get("annotations", {}):
         until("the cordon to end", REMOVE_S, lambda: node.kubectl("uncordon", node.name))
         until("the note to go", REMOVE_S, lambda: node.kubectl("annotate", "node", node.name, f"{DRAINED}-"))
@@ -80,6 +85,23 @@ def ready(node: Node) -> dict:
     if seconds(condition["lastHeartbeatTime"]) < started:
         check_lease(node, started)
     return found
+
+
+def await_range(node: Node, found: dict) -> None:
+    """A node says Ready without one, too; pods that are sent there never start."""
+
+    def check() -> None:
+        if not node.object()["spec"].get("podCIDR"):
+            raise NotYet(f"all of {node.config['pod_range']} may be taken; it can be enlarged, by pod_range")
+
+    if found["spec"].get("podCIDR"):
+        return
+    try:
+        until(f"a range for the pods of {node.name}", node.config.get("range_s", RANGE_S), check)
+    except GaveUp:
+        until("the cordon", REMOVE_S, lambda: mark(node))
+        until("the cordon", REMOVE_S, lambda: node.kubectl("cordon", node.name))
+        raise
 
 
 def started_at(node: Node) -> float:
