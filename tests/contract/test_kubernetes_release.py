@@ -11,9 +11,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from agent import bpmfile
 from agent.layout import Layout
-from tests.support.kubernetes import OPS, RELEASE, Ground, manifest
+from director.model.problem import Refused
+from tests.support.kubernetes import OPS, RELEASE, VSPHERE, Ground, manifest
 
 VARIABLES = {
+    "pod-range": ("pod_range=10.200.0.0/14",),
     "workers": ("workers=4",),
     "version": ("kubernetes_version=1.36.3", "kubernetes_release=/nowhere"),
 }
@@ -45,7 +47,7 @@ def test_the_release_has_its_jobs_and_every_process_is_described_by_bpm(ground):
     scripts = {job.name: [name for name in names if job.has_script(name)] for job in release.jobs}
     assert scripts["kubelet"] == ["pre-start", "post-start", "pre-stop", "drain"]
     assert scripts["api-server"] == ["post-start", "drain"]
-    assert scripts["etcd"] == ["pre-start", "post-start", "pre-stop"]
+    assert scripts["etcd"] == ["pre-start", "post-start", "pre-stop", "post-deploy"]
     assert scripts["coredns"] == ["post-deploy"]
     assert scripts["kubeconfig"] == ["run"]
 
@@ -192,3 +194,21 @@ def test_the_kubeconfig_has_a_context_for_each_master_and_works_by_name(rendered
     assert [c["cluster"]["server"] for c in config["clusters"]] == [f"https://10.245.{n}.2:6443" for n in (1, 2, 3)]
     assert {c["cluster"]["tls-server-name"] for c in config["clusters"]} == {"kubernetes"}
     assert config["current-context"] == "kubernetes-master-0"
+
+
+def test_without_a_master_nothing_is_deployed_and_the_reason_is_said(ground):
+    text = yaml.safe_load(manifest())
+    text["instance_groups"][0]["instances"] = 0
+    with pytest.raises(Refused) as refused:
+        asyncio.run(ground.render(yaml.safe_dump(text, sort_keys=False)))
+    assert "the group with the job api-server needs an instance" in refused.value.problems[0].detail
+
+
+def test_in_a_vcenter_all_files_of_all_instances_are_filled_too(rendered, tmp_path):
+    ground = Ground(tmp_path, VSPHERE)
+    asyncio.run(ground.read())
+    for ops in ("", "three-masters", "node-pools", "private-registry"):
+        found = asyncio.run(ground.render(manifest([ops] if ops else [])))
+        assert {instance: set(files) for instance, files in found.items()} == {
+            instance: set(files) for instance, files in rendered[ops].items()
+        }

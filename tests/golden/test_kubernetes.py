@@ -15,7 +15,7 @@ from director.model.release import Catalog
 from director.model.sighting import Sighting
 from director.planning.explain import explain
 from director.planning.make import make_plan
-from tests.support.kubernetes import Ground, manifest
+from tests.support.kubernetes import VSPHERE, Ground, manifest
 from tests.support.planning import compiled, deployed, inputs, seen_all
 
 AGREED = Path(__file__).parent / "kubernetes"
@@ -39,11 +39,21 @@ CASES = {
     "one-worker-more": Case(after=("workers", "workers=3")),
     "one-worker-less": Case(before=("workers", "workers=3")),
     "node-pools": Case(after=("node-pools",)),
+    "pod-range": Case(after=("pod-range", "pod_range=10.200.0.0/14")),
     "private-registry": Case(after=("private-registry",)),
     "next-version": Case(before=NEXT),
     "next-version-of-three-masters": Case(before=("three-masters", *NEXT), after=("three-masters",)),
     "worker-gone": Case(gone=("worker/1",)),
     "master-gone": Case(before=("three-masters",), after=("three-masters",), gone=("master/1",)),
+    "next-version-with-a-master-gone": Case(
+        before=("three-masters", *NEXT), after=("three-masters",), gone=("master/2",)
+    ),
+}
+
+
+IN_A_VCENTER = {
+    "vsphere-first-deploy": Case(before=None, after=("three-masters", "node-pools", "private-registry")),
+    "vsphere-one-worker-more": Case(after=("workers", "workers=3")),
 }
 
 
@@ -55,9 +65,26 @@ def ground(tmp_path_factory):
     return ground
 
 
+@pytest.fixture(scope="module")
+def center(tmp_path_factory):
+    """Where the cloud config is vSphere's."""
+    ground = Ground(tmp_path_factory.mktemp("kubernetes"), VSPHERE)
+    asyncio.run(ground.read())
+    return ground
+
+
 @pytest.mark.parametrize("name", sorted(CASES))
 def test_the_plan_is_the_one_agreed_on(name, ground, request):
-    plan = with_short_ids(explain(plan_of(CASES[name], ground))) + "\n"
+    is_agreed_on(name, plan_of(CASES[name], ground), request)
+
+
+@pytest.mark.parametrize("name", sorted(IN_A_VCENTER))
+def test_in_a_vcenter_only_the_cloud_config_is_another(name, center, request):
+    is_agreed_on(name, plan_of(IN_A_VCENTER[name], center), request)
+
+
+def is_agreed_on(name, made, request):
+    plan = with_short_ids(explain(made)) + "\n"
     agreed = AGREED / f"{name}.txt"
     if request.config.getoption("--accept"):
         agreed.write_text(plan)

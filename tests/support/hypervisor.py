@@ -5,6 +5,8 @@ what it sees by ``LocalInfrastructure``: enrolment and networks come from the VM
 them; persistent disks are directories named by the disk's uuid, where the agent looks for disks by their ids. It tells
 the simulator what VMware's tools would tell: running, the address, the host name.
 
+Guests run this machine's programs, or with ``root`` those of a stemcell for ``local``, as machines (for root only).
+
 Local VMs outlive it, as guests outlive whoever watches them; ``… remove`` ends them all.
 """
 
@@ -21,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from director.adapters.archives.stemcell import open_stemcell
+from director.adapters.archives.stream import Limits
 from director.adapters.local import LocalInfrastructure
 from director.adapters.local.infrastructure import destroy
 from director.adapters.vsphere.enrol import read_enrolment
@@ -28,12 +32,13 @@ from director.model.names import AgentId, DeploymentName, DiskCid, DiskName, Ins
 from director.model.sighting import Power
 from director.model.wanted import VmShape
 from director.ports.failure import InfrastructureFailure
-from director.ports.infrastructure import DiskRequest, Enrolment, VmRequest
+from director.ports.infrastructure import DiskRequest, Enrolment, StemcellRequest, VmRequest
 from tests.support.guests import Guest, Guests
 from tests.support.vcsim import Vcsim
 
 PASSWORD: Final = "HYPERVISOR_PASSWORD"
 DISKS_IN_VM: Final = "/run/disks"
+_WITH_DISKS: Final = ("/usr/bin/env", f"DIRECTOR_AGENT_DISKS={DISKS_IN_VM}")
 _VMS_AT_ONCE: Final = 8
 _READY_S: Final = 30
 _END_S: Final = 60
@@ -62,6 +67,7 @@ class Mirror:
     sim: Vcsim
     machines: Machines
     booted: dict[str, Any]
+    stemcell: StemcellCid
 
     async def follow(self, guests: Mapping[str, Guest], changed: set[str]) -> None:
         """Detaching comes first and attaching last, for a disk goes from one VM to another."""
@@ -121,7 +127,7 @@ class Mirror:
         shape = VmShape(
             stemcell_name="simulated",
             stemcell_version="1",
-            stemcell_cid=StemcellCid("host"),
+            stemcell_cid=self.stemcell,
             cloud_properties={"cpu": guest.cpu, "ram": guest.ram_mb},
             networks=told["networks"],
         )
@@ -150,11 +156,25 @@ class Mirror:
             await self.machines.attach_disk(VmCid(guest.name), DiskCid(uuid))
 
 
-async def run(sim: Vcsim, state_dir: Path, sockets_dir: Path) -> None:
+async def stemcell_of(machines: Machines, archive: Path | None, scratch: Path) -> StemcellCid:
+    """What guests lie over: the root file system in ``archive``, or this host."""
+    if archive is None:
+        return StemcellCid("host")
+    scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
+    read = await asyncio.to_thread(open_stemcell, archive, scratch, Limits())
+    agent = read.cloud_properties["agent"]
+    assert isinstance(agent, Mapping)
+    command = agent["command"]
+    assert isinstance(command, list | tuple)
+    properties = {**read.cloud_properties, "agent": {**agent, "command": [*_WITH_DISKS, *command]}}
+    return await machines.create_stemcell(StemcellRequest(key="guests", image=read.image, properties=properties))
+
+
+async def run(sim: Vcsim, state_dir: Path, sockets_dir: Path, root: Path | None) -> None:
     """Until SIGTERM. Says ``ready`` on standard output once it follows what happens."""
-    agent = ("/usr/bin/env", f"DIRECTOR_AGENT_DISKS={DISKS_IN_VM}", sys.executable, "-m", "agent")
+    agent = (*_WITH_DISKS, sys.executable, "-m", "agent")
     machines = Machines(state_dir, agent_command=agent, sockets_dir=sockets_dir, calls_in_flight=_VMS_AT_ONCE)
-    mirror = Mirror(sim, machines, {})
+    mirror = Mirror(sim, machines, {}, await stemcell_of(machines, root, state_dir / "scratch"))
     loop, ended = asyncio.get_running_loop(), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, ended.set)
@@ -193,9 +213,15 @@ async def _follow(mirror: Mirror, guests: Guests, something: "asyncio.Queue[set[
 
 
 @contextlib.contextmanager
-def hypervisor(sim: Vcsim, state_dir: Path, sockets_dir: Path, *, log: Path | None = None) -> Iterator[int]:
-    """A hypervisor as a process of its own; gives its pid. Its local VMs are gone when the block is over."""
+def hypervisor(
+    sim: Vcsim, state_dir: Path, sockets_dir: Path, *, log: Path | None = None, root: Path | None = None
+) -> Iterator[int]:
+    """A hypervisor as a process of its own; gives its pid. Its local VMs are gone when the block is over.
+
+    ``root`` is a stemcell for ``local`` that guests are made of, instead of this host.
+    """
     where = [f"--host={sim.host}", f"--port={sim.port}", f"--user={sim.user}", f"--sockets-dir={sockets_dir}"]
+    where += [] if root is None else [f"--root={root}"]
     command = [sys.executable, "-m", "tests.support.hypervisor"]
     with contextlib.ExitStack() as stack:
         errors = None if log is None else stack.enter_context(log.open("ab"))
@@ -227,6 +253,7 @@ def main() -> None:
     parser.add_argument("what", choices=["run", "remove"])
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--sockets-dir", type=Path)
+    parser.add_argument("--root", type=Path)
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int)
     parser.add_argument("--user")
@@ -236,7 +263,7 @@ def main() -> None:
         return
     password = os.environ.pop(PASSWORD)
     sim = Vcsim(host=chosen.host, port=chosen.port, user=chosen.user, password=password, ca=None, pid=0)
-    asyncio.run(run(sim, chosen.state_dir, chosen.sockets_dir))
+    asyncio.run(run(sim, chosen.state_dir, chosen.sockets_dir, chosen.root))
 
 
 if __name__ == "__main__":

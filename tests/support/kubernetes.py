@@ -29,6 +29,7 @@ ROOT = Path(__file__).parents[2]
 RELEASE = ROOT / "manifests" / "releases" / "kubernetes"
 MANIFEST = ROOT / "manifests" / "kubernetes.yml"
 CLOUD = ROOT / "manifests" / "cloud-config-kubernetes.yml"
+VSPHERE = ROOT / "manifests" / "cloud-config-kubernetes-vsphere.yml"
 OPS = ROOT / "manifests" / "ops" / "kubernetes"
 STEMCELL = Stemcell(
     name="director-local-debian-bookworm",
@@ -77,7 +78,8 @@ def manifest(ops: Sequence[str] = (), variables: Sequence[str] = ()) -> str:
 class Ground:
     """Renders a manifest for all its instances, as a deploy does."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, cloud: Path = CLOUD) -> None:
+        self.cloud = cloud
         self.blobs = Blobs(directory / "stored")
         self.directory = directory
         self.renderer = TemplateRenderer(self.blobs, directory / "cache", None)
@@ -92,7 +94,12 @@ class Ground:
 
     def wanted(self, text: str, record=None, **more):
         loaded = load_deployment(
-            text, "kubernetes.yml", cloud=[("cloud", CLOUD.read_text())], runtime=[], catalog=self.catalog, strict=True
+            text,
+            "kubernetes.yml",
+            cloud=[("cloud", self.cloud.read_text())],
+            runtime=[],
+            catalog=self.catalog,
+            strict=True,
         )
         chosen = choose(loaded.deployment, self.catalog)
         wanted = resolve(

@@ -54,8 +54,8 @@ def vcenter_flags(center: Vcsim | Proxy) -> tuple[str, ...]:
     return ("--vcenter", url, "--vcenter-user", center.user, "--vcenter-password", center.password)
 
 
-def write_stemcell(file: Path, *, version: str = "1", install: str = "baked") -> Path:
-    """A stemcell of the operating system ``local``: its guests are this machine's (tests/support/hypervisor.py).
+def write_stemcell(file: Path, *, version: str = "1", install: str = "baked", system: str = "local") -> Path:
+    """A stemcell of the operating system ``system``: its guests are this machine's (tests/support/hypervisor.py).
 
     ``install`` is how the agent gets onto its VMs.
     """
@@ -65,7 +65,7 @@ def write_stemcell(file: Path, *, version: str = "1", install: str = "baked") ->
         "name": "simulated",
         "version": version,
         "api_version": 3,
-        "operating_system": "local",
+        "operating_system": system,
         "sha1": hashlib.sha1(image, usedforsecurity=False).hexdigest(),
         "stemcell_formats": ["vsphere-ova", "vsphere-ovf"],
         "cloud_properties": {
