@@ -21,13 +21,16 @@ class Director:
     state: Path
     env: dict[str, str]
 
-    def run(self, *words: str) -> str:
-        """One command in a new process; its output. Raises CalledProcessError with what it said."""
+    def run(self, *words: str, expect: int = 0) -> str:
+        """One command in a new process; its output, of one that is to fail with what it says of that.
+
+        Raises SystemExit with all it said when it ends with another code than ``expect``.
+        """
         command = [sys.executable, "-m", "director", *words]
         done = subprocess.run(command, env=self.env, capture_output=True, text=True, check=False, cwd=ROOT)
-        if done.returncode:
+        if done.returncode != expect:
             raise SystemExit(f"director {' '.join(words)} ended with {done.returncode}:\n{done.stdout}{done.stderr}")
-        return done.stdout
+        return done.stdout + (done.stderr if expect else "")
 
     def timed(self, *words: str) -> float:
         """Wall seconds of one command, new process included."""

@@ -27,24 +27,17 @@ class Figure:
         return self.value <= self.goal
 
 
-def write(figures: Sequence[Figure], path: Path) -> None:
-    _write([_row(figure) for figure in figures], path)
-
-
 def add(figures: Sequence[Figure], path: Path) -> None:
-    """Beside what is there already of other names."""
+    """Into the file, beside what is there already of other names: demos and `make bench` share it."""
     names = {figure.name for figure in figures}
     others = json.loads(path.read_text()) if path.exists() else []
-    _write([*(row for row in others if row["name"] not in names), *map(_row, figures)], path)
+    rows = [*(row for row in others if row["name"] not in names), *map(_row, figures)]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rows, indent=2) + "\n")
 
 
 def _row(figure: Figure) -> dict[str, Any]:
     return {**asdict(figure), "ratio": figure.ratio, "met": figure.met}
-
-
-def _write(rows: Sequence[dict[str, Any]], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(rows, indent=2) + "\n")
 
 
 def show(figures: Sequence[Figure]) -> None:

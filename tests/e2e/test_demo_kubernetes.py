@@ -48,6 +48,7 @@ def demo():
 
 @pytest.mark.root
 @pytest.mark.skipif(not IS_ROOT, reason="nodes are VMs that only root can make")
+@pytest.mark.kubernetes
 @asked_for
 def test_a_cluster_serves_an_image_made_now_is_resized_and_heals(demo):
     said = said_by(demo, TIMEOUT_S)
@@ -86,6 +87,7 @@ def test_a_cluster_serves_an_image_made_now_is_resized_and_heals(demo):
 
 @pytest.mark.root
 @pytest.mark.skipif(not IS_ROOT, reason="nodes are VMs that only root can make")
+@pytest.mark.kubernetes
 @asked_for
 def test_an_interrupted_demo_leaves_nothing_and_a_second_one_beside_it_disturbs_nothing(demo):
     is_doubled_and_interrupted(demo, "Updating instance worker")
@@ -93,6 +95,7 @@ def test_an_interrupted_demo_leaves_nothing_and_a_second_one_beside_it_disturbs_
 
 @pytest.mark.root
 @pytest.mark.skipif(not IS_ROOT, reason="nodes are VMs that only root can make")
+@pytest.mark.kubernetes
 @asked_for
 def test_what_a_killed_demo_left_is_removed_by_clean(demo):
     is_killed_and_cleaned_up(demo, "Updating instance worker")

@@ -18,6 +18,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
+import yaml
+
 from tests.support import interruptible
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -40,10 +42,10 @@ def go() -> str | None:
     return shutil.which("go") or shutil.which("go", path=f"{sys.prefix}/bin")
 
 
-def make_programs(version: str, compiler: str) -> None:
-    """Kubernetes' programs into the release directory: from the user's cache, else compiled, once. Raises Wrong."""
+def make_programs(version: str, compiler: str, release: Path = RELEASE) -> None:
+    """Kubernetes' programs into a release directory: from the user's cache, else compiled, once. Raises Wrong."""
     path = f"{Path(compiler).parent}{os.pathsep}{os.environ.get('PATH', '')}"
-    words = [sys.executable, str(ROOT / "tools" / "kubernetes-blobs"), "--ready-made", version, str(RELEASE)]
+    words = [sys.executable, str(ROOT / "tools" / "kubernetes-blobs"), "--ready-made", version, str(release)]
     done = interruptible.run(words, timeout_s=BUILD_S, env={**os.environ, "PATH": path}, is_shown=True)
     if done.returncode:
         raise Wrong(
@@ -51,14 +53,20 @@ def make_programs(version: str, compiler: str) -> None:
         )
 
 
-def unpack_kubectl(folder: Path) -> Path:
+def unpack_kubectl(folder: Path, release: Path = RELEASE) -> Path:
     """kubectl is one of the programs in the release's archive."""
-    (archive,) = (RELEASE / "blobs" / "hyperkube").glob("*.tar.gz")
+    (archive,) = (release / "blobs" / "hyperkube").glob("*.tar.gz")
     with tarfile.open(archive) as tar:
         tar.extract("hyperkube", folder, filter="data")
     kubectl = folder / "kubectl"
     (folder / "hyperkube").rename(kubectl)
     return kubectl
+
+
+def ready(node: dict[str, Any]) -> dict[str, str]:
+    """A node's condition of that name."""
+    found: dict[str, str] = next(one for one in node["status"]["conditions"] if one["type"] == "Ready")
+    return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +114,17 @@ class Cluster:
 
     def _command(self, *words: str) -> list[str]:
         return [str(self.kubectl), f"--kubeconfig={self.kubeconfig}", *words]
+
+
+def serve_page(cluster: Cluster, replicas: int) -> None:
+    """So many replicas of the page over the nodes there are, of which one at a time may be evicted. Raises Wrong."""
+    objects = list(yaml.safe_load_all((PAGE / "page.yml").read_text()))
+    objects[0]["spec"]["replicas"] = replicas
+    file = cluster.kubeconfig.parent / "page.yml"
+    file.write_text(yaml.safe_dump_all(objects))
+    cluster.ask("apply", "-f", str(file))
+    cluster.ask("create", "poddisruptionbudget", "page", "--selector=app=page", "--max-unavailable=1")
+    cluster.ask("rollout", "status", "deployment/page", f"--timeout={ASK_S}s")
 
 
 def make_image(folder: Path, compiler: str, reference: str) -> Path:

@@ -19,11 +19,11 @@ FLAG = "DIRECTOR_TEST_KUBERNETES"
 IS_ASKED_FOR = os.environ.get(FLAG) == "1"
 
 
-def hyperkube(directory: Path, version: str = VERSION) -> Path:
-    """The directory with `etcd`, `etcdctl`, `kubectl` and the others."""
-    release = directory / f"release-{version}"
+def release(directory: Path, version: str = VERSION) -> Path:
+    """A release directory below ``directory`` with the programs in it. Skips where they would have to be compiled."""
+    made = directory / f"release-{version}"
     only = [] if IS_ASKED_FOR else ["--from-cache"]
-    command = [sys.executable, str(TOOL), "--ready-made", *only, version, str(release)]
+    command = [sys.executable, str(TOOL), "--ready-made", *only, version, str(made)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode and only:
         pytest.skip(
@@ -31,7 +31,12 @@ def hyperkube(directory: Path, version: str = VERSION) -> Path:
             f"tested, in CI as well"
         )
     assert done.returncode == 0, done.stderr
-    (archive,) = (release / "blobs" / "hyperkube").iterdir()
+    return made
+
+
+def hyperkube(directory: Path, version: str = VERSION) -> Path:
+    """The directory with `etcd`, `etcdctl`, `kubectl` and the others."""
+    (archive,) = (release(directory, version) / "blobs" / "hyperkube").iterdir()
     programs = directory / f"programs-{version}"
     with tarfile.open(archive) as tar:
         tar.extractall(programs, filter="data")

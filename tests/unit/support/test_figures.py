@@ -2,7 +2,7 @@
 
 import json
 
-from bench.figures import Figure, add, write
+from bench.figures import Figure, add
 
 
 def figure(name, value):
@@ -11,7 +11,7 @@ def figure(name, value):
 
 def test_figures_added_replace_those_of_their_names_only(tmp_path):
     path = tmp_path / "build" / "bench.json"
-    write([figure("a", 1), figure("b", 1)], path)
+    add([figure("a", 1), figure("b", 1)], path)
     add([figure("b", 3), figure("c", 1)], path)
     assert [(row["name"], row["value"], row["met"]) for row in json.loads(path.read_text())] == [
         ("a", 1, True),
