@@ -84,9 +84,7 @@ check: $(VENV)/.dev
 
 test: $(VENV)/.dev
 	@tools/install-test-tools
-	PYTHONHASHSEED=1 $(BIN)/pytest -q tests/golden tests/properties tests/unit/planning
-	$(BIN)/pytest -q -n logical --maxprocesses 8 --dist loadfile --ignore tests/e2e
-	$(BIN)/pytest -q tests/e2e
+	@tools/test
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m bench
