@@ -19,13 +19,12 @@ def targets(name: str, instances: Iterable[InstanceRecord]) -> tuple[InstanceRec
 
 
 def _unknown(name: str, known: list[InstanceRecord]) -> Problem:
-    groups = sorted({i.group for i in known})
+    groups = ", ".join(sorted({i.group for i in known}))
     return Problem(
         code="target.unknown",
         summary="Unknown instance",
-        detail=f'Nothing here is called "{name}".',
-        fix=f"name one of: {', '.join(groups) or '(this deployment has no instances)'}, "
-        "or an instance of one as group/index or group/uuid.",
+        detail=f'Nothing here is called "{name}".' if known else "This deployment has no instances.",
+        fix=f"name one of: {groups}, or an instance of one as group/index or group/uuid." if known else "deploy it.",
         number=70001,
     )
 

@@ -43,5 +43,11 @@ def test_a_name_of_nothing_is_refused_and_says_what_there_is(name):
     assert "db, web" in caught.value.problems[0].fix
 
 
+def test_a_deployment_without_instances_says_so_whatever_is_named():
+    with pytest.raises(Refused) as caught:
+        targets("*", [])
+    assert caught.value.problems[0].detail == "This deployment has no instances."
+
+
 def test_ids_of_several_names_are_joined():
     assert ids_of(["db", "web/0"], KNOWN) == {"db-0-uuid", "web-0-uuid"}
