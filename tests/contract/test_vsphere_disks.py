@@ -11,7 +11,7 @@ import pytest
 from pyVmomi import vim
 
 from director.adapters.vsphere.choices import DiskKind
-from director.adapters.vsphere.disk_devices import DEVICES, PROPERTIES
+from director.adapters.vsphere.disk_devices import DEVICES, PROPERTIES, attach_spec
 from director.adapters.vsphere.disk_paths import DiskHome, DiskId, FilePath
 from director.adapters.vsphere.disk_stores import Stores
 from director.adapters.vsphere.disks import Disks
@@ -282,6 +282,30 @@ async def test_deleting_is_refused_while_attached_and_well_when_gone(world: Worl
     await world.disks.detach(world.vm, [ONE])
     for _ in range(2):
         await world.disks.delete(ONE)
+    assert await world.disks.find(ONE) is None
+
+
+async def test_a_disk_that_somebody_has_given_to_a_vm_of_his_own_is_not_deleted(world: World) -> None:
+    await world.disks.create(wish())
+    known = await moids(world.session, vim.VirtualMachine)
+    name = max(name for name in known if name.startswith("DC0_C0_"))
+    theirs = world.session.of(vim.VirtualMachine, known[name])
+    seen = await world.session.read("look", vim.VirtualMachine, (DEVICES,), [theirs])
+    here = world.file("LocalDS_0")
+    spec = attach_spec(world.home, disk(ONE), here, "uuid", seen[known[name]][DEVICES], ())
+    await world.session.task("turn it off", theirs.PowerOff)
+    await world.session.task("attach it", lambda: theirs.Reconfigure(spec))
+    with pytest.raises(InfrastructureFailure, match=f'attached to VM "{name}", which is not of this director'):
+        await world.disks.delete(ONE)
+    assert await world.disks.find(ONE) is not None
+    device = next(
+        one
+        for one in (await world.session.read("look", vim.VirtualMachine, (DEVICES,), [theirs]))[known[name]][DEVICES]
+        if getattr(one.backing, "fileName", None) == str(here)
+    )
+    removal = vim.vm.device.VirtualDeviceSpec(operation="remove", device=device)
+    await world.session.task("detach it", lambda: theirs.Reconfigure(vim.vm.ConfigSpec(deviceChange=[removal])))
+    await world.disks.delete(ONE)
     assert await world.disks.find(ONE) is None
 
 

@@ -74,6 +74,22 @@ class Holders:
         objects = [self._session.of(vim.VirtualMachine, vm) for vm in vms]
         return await self._session.read(what, vim.VirtualMachine, _PATHS, objects)
 
+    async def stranger(self, path: FilePath, datastore: vim.Datastore) -> str | None:
+        """The name of a VM of somebody else's that has this file while it does not run: a running one's is locked."""
+        on_it = await self._session.read(f'read the VMs on "{path.store}"', vim.Datastore, ("vm",), [datastore])
+        vms = [vm for seen in on_it.values() for vm in seen.get("vm") or () if vm._moId not in self._session.watch.vms]  # noqa: SLF001  the only name pyVmomi has for it
+        power = await self._read_others("runtime.powerState", vms)
+        resting = [vm for vm in vms if power.get(vm._moId, {}).get("runtime.powerState") != "poweredOn"]  # noqa: SLF001
+        for seen in (await self._read_others(DEVICES, resting)).values():
+            if str(path) in map(_file_of, seen.get(DEVICES) or ()):
+                return str(seen["name"])
+        return None
+
+    async def _read_others(self, path: str, vms: Sequence[vim.VirtualMachine]) -> Mapping[str, Mapping[str, Any]]:
+        if not vms:
+            return {}
+        return await self._session.read("read other VMs on a datastore", vim.VirtualMachine, ("name", path), vms)
+
     def forget(self, vm: str) -> None:
         """It was changed by us: what was read of it is not believed, whether or not the watch has told us yet."""
         self._read.pop(vm, None)
@@ -105,3 +121,7 @@ class Holders:
 
     def _is_news(self, vm: str, version: str) -> bool:
         return not version or vm not in self._read or self._read[vm][0] != version
+
+
+def _file_of(device: vim.vm.device.VirtualDevice) -> str | None:
+    return getattr(device.backing, "fileName", None)

@@ -127,10 +127,12 @@ class Disks:
         await self._carry(place.disk, place.path, await self._stores.get(datastore))
 
     async def delete(self, name: DiskName) -> None:
-        """One that is not there is deleted."""
+        """One that is not there is deleted. Refused for one that somebody has given to a VM of his own."""
         await self._let_go(name, "deleting")
         files = await self._files_of(name)
         place = _free_place(files)
+        if place is not None:
+            await self._keep_from_strangers(name, place.path)
         for path in [one.path for one in files if one.disk.is_moving] + ([place.path] if place else []):
             await self._files.delete(path)
         self._lying.pop(name, None)
@@ -198,6 +200,15 @@ class Disks:
             raise InfrastructureFailure(f'Disk "{name}" is attached to {holder}: detach it there before {doing} it.')
         if place is not None and place.stray_on is not None:
             await self.detach(place.stray_on, (name,))
+
+    async def _keep_from_strangers(self, name: DiskName, path: FilePath) -> None:
+        store = await self._stores.get(path.store)
+        holder = await self._holders.stranger(path, self._session.of(vim.Datastore, store.moid))
+        if holder is not None:
+            raise InfrastructureFailure(
+                f'Disk "{name}" is attached to VM "{holder}", which is not of this director: detach it there before '
+                "deleting it."
+            )
 
     async def _free_file(self, name: DiskName) -> tuple[FilePath, str]:
         """Path and uuid of a free disk; searched for only when it is not where it was left."""
