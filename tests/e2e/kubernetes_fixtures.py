@@ -13,9 +13,17 @@ from tests.support import kubernetes_programs
 from tests.support.kubernetes_deployed import VERSION, Release, ready_director
 from tests.support.local_stemcell_fixtures import local_stemcell
 
-__all__ = ["kubernetes", "local_stemcell", "needs_root", "programs"]
+__all__ = ["WITH_A_CLUSTER", "kubernetes", "local_stemcell", "programs"]
 GONE_S = 10
 needs_root = pytest.mark.skipif(not IS_ROOT, reason="nodes are VMs that only root can make")
+WITH_A_CLUSTER = (
+    pytest.mark.e2e,
+    pytest.mark.root,
+    pytest.mark.kubernetes,
+    needs_root,
+    pytest.mark.timeout(3600),  # Kubernetes and the stemcell may have to be built first
+)
+"""Marks of a module of tests."""
 
 
 @pytest.fixture(scope="session")

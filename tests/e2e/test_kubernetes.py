@@ -11,20 +11,14 @@ from contextlib import ExitStack
 import pytest
 import yaml
 
-from tests.e2e.kubernetes_fixtures import kubernetes, local_stemcell, needs_root, programs  # noqa: F401  fixtures
+from tests.e2e.kubernetes_fixtures import WITH_A_CLUSTER, kubernetes, local_stemcell, programs  # noqa: F401  fixtures
 from tests.support.healing import Api, Listener, kill, until
 from tests.support.kubernetes_clients import api, pages
 from tests.support.kubernetes_cluster import go, ready, serve_page
 from tests.support.kubernetes_deployed import DEPLOYMENT, FORMER, VERSION, ops
 from tests.support.kubernetes_etcd import are_in_sync, is_whole, members
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.root,
-    pytest.mark.kubernetes,
-    needs_root,
-    pytest.mark.timeout(3600),  # Kubernetes and the stemcell may have to be built first
-]
+pytestmark = [*WITH_A_CLUSTER]
 REGISTRY = ops("private-registry")
 MASTERS = tuple(f"master/{index}" for index in range(3))
 WELL_S = 180

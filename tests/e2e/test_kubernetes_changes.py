@@ -11,18 +11,12 @@ import sys
 import pytest
 import yaml
 
-from tests.e2e.kubernetes_fixtures import kubernetes, local_stemcell, needs_root, programs  # noqa: F401  fixtures
+from tests.e2e.kubernetes_fixtures import WITH_A_CLUSTER, kubernetes, local_stemcell, programs  # noqa: F401  fixtures
 from tests.support.healing import until
 from tests.support.kubernetes_cluster import Cluster, Wrong, ready
 from tests.support.kubernetes_deployed import DEPLOYMENT, ops
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.root,
-    pytest.mark.kubernetes,
-    needs_root,
-    pytest.mark.timeout(3600),  # Kubernetes and the stemcell may have to be built first
-]
+pytestmark = [*WITH_A_CLUSTER]
 POOL = ops("node-pools")
 AUTHORITIES = ("kubernetes_ca", "etcd_ca", "front_proxy_ca")
 REFUSED = "the server has asked for the client to provide credentials|Unauthorized"

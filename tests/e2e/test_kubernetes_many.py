@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.e2e.kubernetes_fixtures import kubernetes, local_stemcell, needs_root, programs
+from tests.e2e.kubernetes_fixtures import WITH_A_CLUSTER, kubernetes, local_stemcell, programs
 from tests.support import kubernetes_fake
 from tests.support.healing import until
 from tests.support.kubernetes_cluster import go
@@ -14,7 +14,7 @@ from tests.support.kubernetes_fake import fake_nodes, fake_pods, subnets
 from tests.support.kubernetes_programs import FLAG, IS_ASKED_FOR
 
 __all__ = ["kubernetes", "local_stemcell", "programs"]
-pytestmark = [pytest.mark.e2e, pytest.mark.root, pytest.mark.kubernetes, needs_root, pytest.mark.timeout(1200)]
+pytestmark = [*WITH_A_CLUSTER]
 NODES = 300
 PODS = 600
 ROOM = (*ops("pod-range"), "-v", "pod_range=10.200.0.0/14")

@@ -15,7 +15,7 @@ from pyVmomi import vim
 
 from director.settings import default_run_dir
 from tests.e2e.conftest import ROOT, Director, leftovers, own_net
-from tests.e2e.kubernetes_fixtures import local_stemcell, needs_root, programs  # noqa: F401  fixtures
+from tests.e2e.kubernetes_fixtures import WITH_A_CLUSTER, local_stemcell, programs  # noqa: F401  fixtures
 from tests.support.hypervisor import hypervisor
 from tests.support.kubernetes_deployed import DEPLOYMENT, MANIFEST, NETWORKS, cluster, ops
 from tests.support.simulated import write_infrastructure, write_stemcell
@@ -23,14 +23,7 @@ from tests.support.vcproxy import vcproxy
 from tests.support.vcsim import vcsim
 from tests.support.vcsim_fixtures import need_vcsim
 
-pytestmark = [
-    pytest.mark.e2e,
-    pytest.mark.root,
-    pytest.mark.kubernetes,
-    pytest.mark.go,
-    needs_root,
-    pytest.mark.timeout(3600),  # Kubernetes and the stemcell may have to be built first
-]
+pytestmark = [*WITH_A_CLUSTER, pytest.mark.go]
 DEPLOY_S = 400
 
 
