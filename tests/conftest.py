@@ -1,6 +1,7 @@
 """What every test shares."""
 
 import asyncio
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,12 @@ def _loop_of_the_main_thread() -> Iterator[None]:
     yield
     asyncio.set_event_loop(None)
     loop.close()
+
+
+def pytest_configure() -> None:
+    """Started in the background (nohup, a script's ``&``) interrupts are ignored, also by all that is started here."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -4,6 +4,7 @@ import time
 import tracemalloc
 
 import pytest
+import yaml
 
 from director.manifest.load import check_cloud_text
 from director.manifest.read import read
@@ -96,7 +97,16 @@ def test_a_large_good_manifest_loads_fast():
     group = group.replace("    release: web\n", "    release: web\n    properties:\n" + properties)
     text = MANIFEST.replace("variables:", "".join(group.replace("front", f"g{n}") for n in range(300)) + "variables:")
     assert text.count("\n") > 10_000
-    began = time.process_time()
-    doc = read(text, "m.yml")
-    assert time.process_time() - began < 0.8, "0.1 s on a quiet machine"
-    assert len(doc.root["instance_groups"]) == 302
+    assert len(read(text, "m.yml").root["instance_groups"]) == 302
+    plain_s = cpu_s(lambda: yaml.load(text, yaml.CSafeLoader))
+    assert cpu_s(lambda: read(text, "m.yml")) < 2 * plain_s, "0.65 of it, places included"
+
+
+def cpu_s(work):
+    """The least of some tries: collecting others' garbage is not counted."""
+    took = []
+    for _ in range(3):
+        began = time.process_time()
+        work()
+        took.append(time.process_time() - began)
+    return min(took)
