@@ -31,7 +31,7 @@ def director():
 
 
 def _started(director):
-    director.env["DIRECTOR_AGENT_WAIT_S"] = "8"
+    director.env["DIRECTOR_AGENT_WAIT_S"] = "20"
     try:
         director.run("local", "start")
         director.run("-n", "update-cloud-config", *cloud_config(director.folder))
