@@ -1,5 +1,6 @@
 """How `node.py` tells whether the kubelet that runs now says Ready: its post-start, with a kubectl of the test's."""
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.kubernetes import RELEASE
+from tests.support.kubernetes import RELEASE, Ground, manifest
 
 NODE = RELEASE / "src" / "node-tools" / "node.py"
 BOOT = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
@@ -17,7 +18,6 @@ RANGE = {"podCIDR": "10.200.7.0/24"}
 KUBECTL = """#!/bin/sh
 echo "$*" >> "$(dirname "$0")/asked"
 case "$*" in
-  *leases*) cat "$(dirname "$0")/lease.json" ;;
   *"get node"*) cat "$(dirname "$0")/node.json" ;;
 esac
 """
@@ -31,22 +31,20 @@ def ago(seconds: float) -> str:
 def start(tmp_path):
     """Runs post-start of a kubelet that was started this very moment."""
 
-    def start(*, boot=BOOT, ready="True", said_s_ago=-1, renewed_s_ago=None, runs=True, spec=RANGE):
-        (tmp_path / "kubelet.pid").unlink(missing_ok=True)
+    def start(*, boot=BOOT, ready="True", said_s_ago=-1, runs=True, spec=RANGE):
+        (tmp_path / "started").unlink(missing_ok=True)
         if runs:
-            (tmp_path / "kubelet.pid").write_text("1")
+            (tmp_path / "started").touch()
         condition = {"type": "Ready", "status": ready, "message": "no network", "lastHeartbeatTime": ago(said_s_ago)}
         status = {"nodeInfo": {"bootID": boot}, "conditions": [condition]}
         (tmp_path / "node.json").write_text(json.dumps({"metadata": {"labels": {}}, "spec": spec, "status": status}))
-        if renewed_s_ago is not None:
-            (tmp_path / "lease.json").write_text(json.dumps({"spec": {"renewTime": ago(renewed_s_ago)}}))
         kubectl = tmp_path / "kubectl"
         kubectl.write_text(KUBECTL)
         kubectl.chmod(0o755)
         config = {"node": "worker-0", "kubectl": str(kubectl), "kubeconfig": "", "note": str(tmp_path / "note")}
         config |= {
             "log": str(tmp_path / "kubelet.log"),
-            "pidfile": str(tmp_path / "kubelet.pid"),
+            "started": str(tmp_path / "started"),
             "labels": {},
             "pod_range": "10.200.0.0/16",
             "range_s": 0.5,
@@ -60,18 +58,50 @@ def start(tmp_path):
     return start
 
 
-def test_a_new_node_that_says_ready_is_so_before_it_has_a_lease(start):
-    assert start() == "ready"
+def test_what_this_kubelet_said_counts_also_in_the_second_of_its_start(start):
+    assert start(said_s_ago=time.time() % 1) == "ready"
+    assert start(said_s_ago=-1) == "ready"
 
 
-def test_a_ready_from_before_the_kubelet_was_started_counts_for_nothing_without_a_new_lease(start):
-    assert start(said_s_ago=60, renewed_s_ago=60) == "its kubelet has not spoken since it was started"
-    assert start(said_s_ago=60, renewed_s_ago=-1) == "ready"
+def test_a_ready_from_before_the_kubelet_was_started_counts_for_nothing(start):
+    assert start(said_s_ago=60) == "its kubelet has not spoken since it was started"
+    assert start(said_s_ago=1) == "its kubelet has not spoken since it was started"
 
 
-def test_what_the_kubelet_before_said_as_it_ended_is_not_taken_for_this_one(start):
-    assert start(said_s_ago=0.3, renewed_s_ago=0.3) == "its kubelet has not spoken since it was started"
+def test_a_kubelet_that_does_not_run_is_not_ready(start):
     assert start(runs=False) == "its kubelet does not run"
+
+
+def test_no_kubelet_is_started_in_the_second_in_which_another_has_ended(tmp_path):
+    scripts = placed(tmp_path)
+    for _ in range(2):
+        subprocess.run([scripts["pre-start"]], timeout=30, check=True)
+        assert not (tmp_path / "data/kubelet/started").exists()
+        ended = int(time.time())
+        said = int(subprocess.run([scripts["kubelet"]], capture_output=True, timeout=30, check=True).stdout)
+        assert said > ended
+        assert said >= int((tmp_path / "data/kubelet/started").stat().st_mtime) > ended
+
+
+def placed(folder):
+    """The job's scripts with ``folder`` for /var/vcap; its kubelet says the time, and ends."""
+    ground = Ground(folder / "ground")
+    asyncio.run(ground.read())
+    files = asyncio.run(ground.render(manifest()))["worker-0"]
+    for name, said in {"node-tools/import-images": "", "hyperkube/bin/kubelet": "exec date +%s"}.items():
+        executable(folder / "packages" / name, f"#!/bin/sh\n{said}\n")
+    made = {}
+    for name in ("pre-start", "kubelet"):
+        text = files[f"kubelet/bin/{name}"].replace("/var/vcap", str(folder)).replace("/var/log", f"{folder}/log")
+        made[name] = executable(folder / name, text)
+    return made
+
+
+def executable(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    path.chmod(0o755)
+    return path
 
 
 def test_what_is_from_another_boot_or_not_ready_is_waited_for_and_told(start):

@@ -81,9 +81,8 @@ def ready(node: Node) -> dict:
     condition = next((c for c in found["status"].get("conditions", []) if c["type"] == "Ready"), None)
     if condition is None or condition["status"] != "True":
         raise NotYet(condition["message"] if condition else "it has not said how it is")
-    started = started_at(node)
-    if seconds(condition["lastHeartbeatTime"]) < started:
-        check_lease(node, started)
+    if seconds(condition["lastHeartbeatTime"]) < int(started_at(node)):
+        raise NotYet("its kubelet has not spoken since it was started")
     return found
 
 
@@ -105,8 +104,12 @@ def await_range(node: Node, found: dict) -> None:
 
 
 def started_at(node: Node) -> float:
+    """By this VM's clock, as all that its kubelet says is. A kubelet begins by saying how it is, in whole seconds, and
+    is not started in the second in which another ended: what is older is left from that one. Its lease tells less: it
+    is renewed first, while the Ready of before stands, and a runtime that is not up yet is told of afterwards.
+    """
     try:
-        return Path(node.config["pidfile"]).stat().st_mtime
+        return Path(node.config["started"]).stat().st_mtime
     except FileNotFoundError:
         raise NotYet("its kubelet does not run") from None
 
@@ -119,16 +122,6 @@ def last_words(node: Node) -> str:
         return ""
     complaints = [line for line in lines if COMPLAINT.match(line)]
     return f"; its kubelet's last error: {complaints[-1][-LINE_END:]}" if complaints else ""
-
-
-def check_lease(node: Node, started: float) -> None:
-    """A kubelet that stopped a moment ago left Ready behind; one that runs says it again (in whole seconds), or renews
-    its lease. A new node's lease may come seconds after its Ready. Its times are of this VM's clock, as ``started`` is,
-    so there is nothing to allow for: its predecessor may have spoken just before it ended.
-    """
-    path = f"/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases/{node.name}"
-    if seconds(json.loads(node.kubectl("get", "--raw", path))["spec"]["renewTime"]) < started:
-        raise NotYet("its kubelet has not spoken since it was started")
 
 
 def seconds(text: str) -> float:
