@@ -208,15 +208,15 @@ class TestUnpacked:
             subprocess.run(("umount", home / "stemcells"), check=True)
 
     async def test_a_cancelled_upload_leaves_nothing(self, home: Path) -> None:
-        fifo = home / "image"
-        os.mkfifo(fifo)
-        found = stemcells.Stemcells(home)
-        unpacking = asyncio.create_task(found._extract(request(fifo), home))
-        await asyncio.sleep(0)
+        image = image_of(home / "image", motd="x" * 50_000_000)
+        unpacking = asyncio.create_task(stemcells.Stemcells(home).create(request(image)))
+        async with asyncio.timeout(20):
+            while not list(home.glob("stemcells/*.half/root/usr")):
+                await asyncio.sleep(0)
         unpacking.cancel()
         with pytest.raises(asyncio.CancelledError):
             await unpacking
-        assert sorted(entry.name for entry in home.iterdir()) == ["image"]
+        assert places(home) == []
 
     async def test_destroy_removes_them_all(self, local: LocalInfrastructure, home: Path) -> None:
         await local.create_stemcell(request(image_of(home / "image")))
