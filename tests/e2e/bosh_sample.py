@@ -15,8 +15,8 @@ NAME = "guestbook"
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("go"))
+def program():
+    return build()
 
 
 @pytest.fixture(scope="module")

@@ -2,18 +2,16 @@
 
 import json
 import os
-import shutil
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import pytest
+from tests.support.go_fixtures import built
+from tests.support.go_program import TOOLS, GoProgram
 
-SOURCE = Path(__file__).resolve().parents[1] / "tools" / "boshclient"
-BUILD_S = 600
-"""The first build fetches and compiles the client's modules."""
+PROGRAM = GoProgram(name="BOSH's own client", source=TOOLS / "boshclient")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,19 +31,9 @@ class Answer:
         return [json.loads(line) for line in self.output.splitlines()]
 
 
-def build(to: Path) -> Path:
-    """The program, built into ``to``. Without Go the test is skipped, or fails where CI must not miss it."""
-    if shutil.which("go") is None:
-        without = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        without("BOSH's own client needs a Go toolchain (1.25 or newer) to be built")
-    program = to / "boshclient"
-    environment = {**os.environ, "GOFLAGS": "-mod=mod -buildvcs=false"}
-    command = ["go", "build", "-trimpath", "-o", str(program), "."]
-    built = subprocess.run(
-        command, cwd=SOURCE, env=environment, capture_output=True, text=True, timeout=BUILD_S, check=False
-    )
-    assert built.returncode == 0, f"the client could not be built:\n{built.stdout}\n{built.stderr}"
-    return program
+def build() -> Path:
+    """The program. Without Go the test is skipped, or fails where CI must not miss it."""
+    return built(PROGRAM)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

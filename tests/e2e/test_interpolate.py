@@ -28,8 +28,8 @@ REFUSED = "refused"
 
 
 @pytest.fixture(scope="module")
-def program(tmp_path_factory):
-    return build(tmp_path_factory.mktemp("go"))
+def program():
+    return build()
 
 
 @pytest.fixture(scope="module")

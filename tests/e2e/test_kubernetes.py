@@ -12,9 +12,10 @@ import pytest
 import yaml
 
 from tests.e2e.kubernetes_fixtures import WITH_A_CLUSTER, kubernetes, local_stemcell, programs  # noqa: F401  fixtures
+from tests.support.go_program import go
 from tests.support.healing import Api, Listener, kill, until
 from tests.support.kubernetes_clients import api, pages
-from tests.support.kubernetes_cluster import go, ready, serve_page
+from tests.support.kubernetes_cluster import ready, serve_page
 from tests.support.kubernetes_deployed import DEPLOYMENT, FORMER, VERSION, ops
 from tests.support.kubernetes_etcd import are_in_sync, is_whole, members
 

@@ -6,11 +6,10 @@ import subprocess
 import pytest
 
 from tests.e2e.kubernetes_fixtures import WITH_A_CLUSTER, kubernetes, local_stemcell, programs
-from tests.support import kubernetes_fake
+from tests.support.go_fixtures import built
 from tests.support.healing import until
-from tests.support.kubernetes_cluster import go
 from tests.support.kubernetes_deployed import DEPLOYMENT, ops
-from tests.support.kubernetes_fake import fake_nodes, fake_pods, subnets
+from tests.support.kubernetes_fake import PROGRAM, fake_nodes, fake_pods, subnets
 from tests.support.kubernetes_programs import FLAG, IS_ASKED_FOR
 
 __all__ = ["kubernetes", "local_stemcell", "programs"]
@@ -22,9 +21,9 @@ ROOM = (*ops("pod-range"), "-v", "pod_range=10.200.0.0/14")
 
 @pytest.fixture(scope="module")
 def kwok():
-    if not kubernetes_fake.program().exists() and not IS_ASKED_FOR:
+    if not PROGRAM.path.exists() and not IS_ASKED_FOR:
         pytest.skip(f"kwok is not compiled here, which takes minutes: set {FLAG}=1, in CI too")
-    return kubernetes_fake.kwok(go() or "go")
+    return built(PROGRAM)
 
 
 @pytest.fixture(scope="module")

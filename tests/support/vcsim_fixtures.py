@@ -7,25 +7,21 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.go_fixtures import built
 from tests.support.ordinary_user import USER
-from tests.support.vcsim import NoGo, Vcsim, build, vcsim
+from tests.support.vcsim import PROGRAM, Vcsim, vcsim
 
 
 def need_vcsim() -> None:
     """Skips the test where the simulator cannot be built, or fails it where CI must not miss it."""
-    try:
-        build()
-    except NoGo as without_go:
-        without = pytest.fail if os.environ.get("CI") == "true" else pytest.skip
-        without(str(without_go))
+    built(PROGRAM)
 
 
 def give_vcsim(home: Path) -> None:
     """To an ordinary user, who would compile it anew: what is built is looked for below the user's home."""
-    need_vcsim()
     cache = home / ".cache/director-tests"
     cache.mkdir(parents=True)
-    program = Path(shutil.copy(build(), cache))
+    program = Path(shutil.copy(built(PROGRAM), cache))
     for path in (program, cache, cache.parent):
         os.chown(path, int(USER), int(USER))
 

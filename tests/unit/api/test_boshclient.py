@@ -45,8 +45,8 @@ pytestmark = pytest.mark.go
 
 
 @pytest.fixture(scope="session")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return build(tmp_path_factory.mktemp("go"))
+def program() -> Path:
+    return build()
 
 
 def certificate(folder: Path) -> tuple[str, str]:
