@@ -14,10 +14,12 @@ from director.model.names import AgentId, VmName
 from director.model.record import VmRecord
 from director.model.sighting import Power, SeenVm
 from director.planning.witness import is_blind
-from director.ports.failure import Failure, InfrastructureFailure
+from director.ports.failure import AgentSilent, Failure, InfrastructureFailure
 
 LOOK_S: Final = 10.0
 """Between two looks for one VM, and before the first for one whose agent has never come: it boots."""
+AWAY_S: Final = 30.0
+"""An agent is back within it when only it, the director or the network between them was started again."""
 REST: Final = 10
 """A look that takes long is repeated after so many times what it took."""
 
@@ -29,7 +31,16 @@ async def unless_lost(wait: Coroutine[Any, Any, T], agent: AgentId, run: Run, wo
     vm = _vm_of(agent, run)
     if vm is None:
         return await wait
-    waiting, losing = asyncio.ensure_future(wait), asyncio.ensure_future(_until_lost(vm, run, world))
+    return await _unless(_until_lost(vm, run, world), wait)
+
+
+async def unless_away(wait: Coroutine[Any, Any, T], agent: AgentId, label: str, world: World) -> T:
+    """What ``wait`` comes to, which changes nothing. Raises Failure as soon as the agent is away for AWAY_S."""
+    return await _unless(_until_away(agent, label, world), wait)
+
+
+async def _unless(lost: Coroutine[Any, Any, str], wait: Coroutine[Any, Any, T]) -> T:
+    waiting, losing = asyncio.ensure_future(wait), asyncio.ensure_future(lost)
     try:
         await asyncio.wait((waiting, losing), return_when=asyncio.FIRST_COMPLETED)
         if not waiting.done():
@@ -55,6 +66,15 @@ async def why_silent(agent: AgentId, run: Run, world: World) -> str:
 
 def _vm_of(agent: AgentId, run: Run) -> VmRecord | None:
     return next((vm for vm in run.vms.values() if vm.agent == agent), None)
+
+
+async def _until_away(agent: AgentId, label: str, world: World) -> str:
+    while True:
+        await world.agents.await_away(agent)
+        try:
+            await world.agents.await_connected(agent, AWAY_S)
+        except AgentSilent:
+            return f"The agent of {label} went away and did not come back: see `director health`."
 
 
 async def _until_lost(vm: VmRecord, run: Run, world: World) -> str:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from director.execution.silence import unless_away
 from director.execution.world import World
 from director.model.names import BlobId, DeploymentName
 from director.model.problem import Problem, Refused
@@ -64,7 +65,8 @@ class Visit:
         ask = AskForLogs(kinds=request.kinds, filters=request.filters)
         key = f"task-{job.task.id}/{instance.id}:logs"
         job.at_end(partial(self.world.agents.forget, vm.agent, key))
-        reply = await self.world.agents.ask(vm.agent, ask, key=key, timeout_s=LOGS_S)
+        wait = self.world.agents.ask(vm.agent, ask, key=key, timeout_s=LOGS_S)
+        reply = await unless_away(wait, vm.agent, instance.label, self.world)
         job.stages.event("Fetching logs for", task, "finished")
         return BlobId(str(reply["blob"]))
 

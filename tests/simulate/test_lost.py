@@ -9,11 +9,11 @@ from director.adapters.memory.agents import MemoryAgents, Reply
 from director.adapters.memory.infrastructure import Hooks, MemoryInfrastructure
 from director.execution.infrastructures import Infrastructures
 from director.execution.looks import ANSWER_S
-from director.execution.silence import LOOK_S, unless_lost
+from director.execution.silence import AWAY_S, LOOK_S, unless_away, unless_lost
 from director.execution.world import World, start_run
 from director.model.record import DeploymentRecord, Record, TaskState
 from director.model.release import Catalog
-from director.ports.agents import Script
+from director.ports.agents import FetchLogs, Script
 from director.ports.failure import Failure, InfrastructureFailure
 from director.ports.infrastructure import VmRequest
 from director.reconcile.requests import Deploy
@@ -221,3 +221,22 @@ def test_one_that_hides_vms_whose_agents_answer_is_not_believed_and_rested_when_
         assert "is gone" in (await waiting)[1]
 
     of_fleet(scenario, count=3)
+
+
+def test_what_only_reads_is_not_waited_for_once_the_agent_stays_away():
+    async def scenario(fleet):
+        agent, began = fleet.vms[0].agent, fleet.clock.monotonic()
+        asking = fleet.agents.ask(agent, FetchLogs(kinds=("job",)), key="k", timeout_s=3 * HOUR_S)
+        fetching = asyncio.ensure_future(unless_away(asking, agent, "web/0", fleet.world))
+        await asyncio.sleep(5.0)
+        fleet.agents.silence(agent)
+        await asyncio.sleep(AWAY_S - 1.0)
+        fleet.agents.wake(agent)
+        await asyncio.sleep(60.0)
+        assert not fetching.done()
+        fleet.agents.silence(agent)
+        with pytest.raises(Failure, match="The agent of web/0 went away and did not come back"):
+            await fetching
+        assert fleet.clock.monotonic() - began == pytest.approx(5.0 + AWAY_S - 1.0 + 60.0 + AWAY_S)
+
+    of_fleet(scenario)
