@@ -295,7 +295,7 @@ async def test_a_slow_call_ends_at_its_deadline_and_says_so(proxy):
         service = session.of(vim.ServiceInstance, "ServiceInstance")
         with pytest.raises(Fault, match=r"asking the time: .*no answer within 0.3 s"):
             await session.call("asking the time", service.CurrentTime, timeout_s=0.3)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 4.5
 
 
 async def test_a_transient_refusal_is_tried_again_and_another_is_not(proxy):

@@ -2,8 +2,6 @@
 
 import io
 import json
-import os
-import signal
 import tarfile
 import time
 import urllib.parse
@@ -18,6 +16,7 @@ from director.manifest.write import write
 from tests.e2e.bosh_sample import NAME, bosh, failure, manifest, program, release, rows, stemcell
 from tests.e2e.boshclient import BoshClient
 from tests.e2e.conftest import leftovers
+from tests.support.healing import end
 
 __all__ = ["bosh", "manifest", "program", "release"]
 
@@ -317,7 +316,7 @@ def test_cloud_check_finds_a_vm_that_died_and_recreates_it(bosh, director):
     before = rows(bosh)
     for label, resolution in (("web/1", "reboot_vm"), ("store/0", "recreate_vm")):
         vm = director.state / "vms" / before[label]["vm_cid"] / "vm.json"
-        os.kill(json.loads(vm.read_text())["process"]["pid"], signal.SIGKILL)
+        end(json.loads(vm.read_text())["process"]["pid"])
         (problem,) = bosh.value("scan", deployment=NAME, timeout=120)
         assert problem["Type"] == "unresponsive_agent"
         assert before[label]["vm_cid"] in problem["Description"]

@@ -8,6 +8,8 @@ import contextlib
 import http.client
 import json
 import os
+import select
+import signal
 import ssl
 import subprocess
 import threading
@@ -246,6 +248,18 @@ class Visitor(_Thread):
         """When it was there again after what happened at ``since``; None as long as it was not missed, or is away."""
         ends = [end for _, end in self.outages if end is None or end >= since]
         return ends[-1] if ends else None
+
+
+def end(pid: int, patience_s: float = 10.0) -> None:
+    """Kills it, and waits until it has ended: pid 1 of a VM when all of the VM has."""
+    handle = os.pidfd_open(pid)
+    try:
+        signal.pidfd_send_signal(handle, signal.SIGKILL)
+        ended = select.poll()
+        ended.register(handle, select.POLLIN)
+        assert ended.poll(patience_s * 1000), f"process {pid} has not ended within {patience_s:g} s"
+    finally:
+        os.close(handle)
 
 
 def kill(pid: int | None, number: int) -> float:

@@ -102,4 +102,4 @@ def test_a_collector_that_is_away_holds_the_end_up_for_seconds_only(monkeypatch)
     tracer.end(TaskId(1))
     began = time.monotonic()
     close()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 5
