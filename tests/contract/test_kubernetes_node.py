@@ -23,19 +23,31 @@ esac
 """
 
 
-def ago(seconds: float) -> str:
-    return datetime.fromtimestamp(time.time() - seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+def stamp(second: int) -> str:
+    return datetime.fromtimestamp(second, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 @pytest.fixture
-def start(tmp_path):
-    """Runs post-start of a kubelet that was started this very moment."""
+def kubelet(tmp_path):
+    """A process that began in the middle of a second, and its pid file; returns that second."""
+    time.sleep((1.5 - time.time() % 1) % 1)
+    with subprocess.Popen(["sleep", "60"]) as process:
+        (tmp_path / "kubelet.pid").write_text(f"{process.pid}\n")
+        yield int(time.time())
+        process.kill()
 
-    def start(*, boot=BOOT, ready="True", said_s_ago=-1, runs=True, spec=RANGE):
-        (tmp_path / "started").unlink(missing_ok=True)
-        if runs:
-            (tmp_path / "started").touch()
-        condition = {"type": "Ready", "status": ready, "message": "no network", "lastHeartbeatTime": ago(said_s_ago)}
+
+@pytest.fixture
+def start(tmp_path, kubelet):
+    """Runs post-start. The node's Ready is as old as the kubelet's process, but for ``said_s`` that it is younger."""
+
+    def start(*, boot=BOOT, ready="True", said_s=1, spec=RANGE):
+        condition = {
+            "type": "Ready",
+            "status": ready,
+            "message": "no network",
+            "lastHeartbeatTime": stamp(kubelet + said_s),
+        }
         status = {"nodeInfo": {"bootID": boot}, "conditions": [condition]}
         (tmp_path / "node.json").write_text(json.dumps({"metadata": {"labels": {}}, "spec": spec, "status": status}))
         kubectl = tmp_path / "kubectl"
@@ -44,7 +56,7 @@ def start(tmp_path):
         config = {"node": "worker-0", "kubectl": str(kubectl), "kubeconfig": "", "note": str(tmp_path / "note")}
         config |= {
             "log": str(tmp_path / "kubelet.log"),
-            "started": str(tmp_path / "started"),
+            "pidfile": str(tmp_path / "kubelet.pid"),
             "labels": {},
             "pod_range": "10.200.0.0/16",
             "range_s": 0.5,
@@ -58,29 +70,33 @@ def start(tmp_path):
     return start
 
 
-def test_what_this_kubelet_said_counts_also_in_the_second_of_its_start(start):
-    assert start(said_s_ago=time.time() % 1) == "ready"
-    assert start(said_s_ago=-1) == "ready"
+def test_what_this_kubelet_said_counts_from_the_second_after_its_start(start):
+    assert start(said_s=1) == "ready"
+    assert start(said_s=2) == "ready"
 
 
-def test_a_ready_from_before_the_kubelet_was_started_counts_for_nothing(start):
-    assert start(said_s_ago=60) == "its kubelet has not spoken since it was started"
-    assert start(said_s_ago=1) == "its kubelet has not spoken since it was started"
+def test_a_ready_of_the_kubelet_before_counts_for_nothing(start):
+    assert start(said_s=0) == "its kubelet has not spoken since it was started"
+    assert start(said_s=-60) == "its kubelet has not spoken since it was started"
 
 
-def test_a_kubelet_that_does_not_run_is_not_ready(start):
-    assert start(runs=False) == "its kubelet does not run"
+@pytest.mark.parametrize("pid", ["", "4194305"])
+def test_a_kubelet_that_does_not_run_is_not_ready(start, tmp_path, pid):
+    (tmp_path / "kubelet.pid").write_text(pid)
+    assert start() == "its kubelet does not run"
 
 
-def test_no_kubelet_is_started_in_the_second_in_which_another_has_ended(tmp_path):
-    scripts = placed(tmp_path)
+def test_a_kubelet_that_the_agent_started_with_the_vm_is_ready_although_pre_start_runs_beside_it(start, tmp_path):
+    subprocess.run([placed(tmp_path)["pre-start"]], timeout=30, check=True)
+    assert start() == "ready"
+
+
+def test_a_kubelet_does_not_speak_in_the_second_in_which_its_process_began(tmp_path):
+    kubelet = placed(tmp_path)["kubelet"]
     for _ in range(2):
-        subprocess.run([scripts["pre-start"]], timeout=30, check=True)
-        assert not (tmp_path / "data/kubelet/started").exists()
-        ended = int(time.time())
-        said = int(subprocess.run([scripts["kubelet"]], capture_output=True, timeout=30, check=True).stdout)
-        assert said > ended
-        assert said >= int((tmp_path / "data/kubelet/started").stat().st_mtime) > ended
+        began = int(time.time())
+        said = int(subprocess.run([kubelet], capture_output=True, timeout=30, check=True).stdout)
+        assert said > began
 
 
 def placed(folder):

@@ -24,6 +24,8 @@ ASK_S = 5
 REACHED_S = 15
 RANGE_S = 30
 REMOVE_S = 30
+START_TICKS = 19
+"""Field 22 of proc(5)'s stat, counted from after the program's name."""
 LOG_END = 20_000
 LINE_END = 500
 COMPLAINT = re.compile(r"[EF]\d{4} |Error: ")
@@ -81,7 +83,7 @@ def ready(node: Node) -> dict:
     condition = next((c for c in found["status"].get("conditions", []) if c["type"] == "Ready"), None)
     if condition is None or condition["status"] != "True":
         raise NotYet(condition["message"] if condition else "it has not said how it is")
-    if seconds(condition["lastHeartbeatTime"]) < int(started_at(node)):
+    if seconds(condition["lastHeartbeatTime"]) <= int(started_at(node)):
         raise NotYet("its kubelet has not spoken since it was started")
     return found
 
@@ -104,14 +106,17 @@ def await_range(node: Node, found: dict) -> None:
 
 
 def started_at(node: Node) -> float:
-    """By this VM's clock, as all that its kubelet says is. A kubelet begins by saying how it is, in whole seconds, and
-    is not started in the second in which another ended: what is older is left from that one. Its lease tells less: it
-    is renewed first, while the Ready of before stands, and a runtime that is not up yet is told of afterwards.
+    """When the process began that is its kubelet, by this VM's clock, as all that a kubelet says is. What bears that
+    second or an older one is left from the kubelet before: a new one waits the second out, then begins by saying how it
+    is, in whole seconds. Its lease tells less: it is renewed first, while the Ready of before stands, and a runtime
+    that is not up yet is told of afterwards.
     """
     try:
-        return Path(node.config["started"]).stat().st_mtime
-    except FileNotFoundError:
+        stat = Path(f"/proc/{int(Path(node.config['pidfile']).read_text())}/stat").read_text()
+    except (OSError, ValueError):
         raise NotYet("its kubelet does not run") from None
+    after_boot_s = int(stat.rpartition(")")[2].split()[START_TICKS]) / os.sysconf("SC_CLK_TCK")
+    return time.time() - time.clock_gettime(time.CLOCK_BOOTTIME) + after_boot_s
 
 
 def last_words(node: Node) -> str:
