@@ -35,20 +35,20 @@ PROXY_PORT: Final = 7443
 class Asking:
     """Until the body of ``with`` is left, threads call ``ask`` again and again; it raises Wrong for an answer not good.
 
-    ``failed`` are reasons and how often each was met, ``gap`` is the longest time without any good answer (from, to).
+    ``failed`` are reasons and how often each was met.
     """
 
     ask: Callable[[], None]
     asked: int = 0
     failed: Counter[str] = field(default_factory=Counter)
-    gap: tuple[float, float] = (0.0, 0.0)
-    _last: float = 0.0
+    _answered: list[float] = field(default_factory=list)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _ended: threading.Event = field(default_factory=threading.Event)
 
     @property
     def gap_s(self) -> float:
-        return self.gap[1] - self.gap[0]
+        """The longest time without any good answer, also before the first one and after the last."""
+        return longest_gap(self._answered)
 
     def is_answered(self) -> bool:
         """Whether one request, made now, gets a good answer; it is not counted."""
@@ -59,7 +59,7 @@ class Asking:
         return True
 
     def __enter__(self) -> Self:
-        self._last = time.monotonic()
+        self._answered.append(time.monotonic())
         self._threads = [threading.Thread(target=self._run, daemon=True) for _ in range(THREADS)]
         for thread in self._threads:
             thread.start()
@@ -69,7 +69,7 @@ class Asking:
         self._ended.set()
         for thread in self._threads:
             thread.join(timeout=10 * ANSWER_S)
-        self._close_gap()
+        self._answered.append(time.monotonic())
 
     def _run(self) -> None:
         while not self._ended.wait(PAUSE_S):
@@ -86,14 +86,11 @@ class Asking:
         if why:
             self.failed[why] += 1
         else:
-            self._close_gap()
-            self._last = time.monotonic()
+            self._answered.append(time.monotonic())
 
-    def _close_gap(self) -> None:
-        """A gap that is still open at the end counts as well."""
-        now = time.monotonic()
-        if now - self._last > self.gap_s:
-            self.gap = (self._last, now)
+
+def longest_gap(moments: list[float]) -> float:
+    return max(later - earlier for earlier, later in itertools.pairwise(moments))
 
 
 def pages(*addresses: str) -> Asking:
