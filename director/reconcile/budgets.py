@@ -30,13 +30,13 @@ class Budgets:
     def quorums(
         self, fleet: Sequence[Watched], verdicts: Sequence[Verdict], manifests: Mapping[DeploymentName, str]
     ) -> Mapping[GroupKey, Quorum]:
-        """Of every group with a persistent disk of which something is to be repaired."""
+        """Of every group with a persistent disk of which something is to be repaired, now or once a hold has gone."""
         sizes = Counter((one.instance.deployment, str(one.instance.group)) for one in fleet)
         keeping = {(one.instance.deployment, str(one.instance.group)) for one in fleet if one.has_disk}
-        due = {group_of(verdict.finding) for verdict in verdicts if verdict.is_due} & keeping
+        unwell = {group_of(verdict.finding) for verdict in verdicts if verdict.remedy.is_action} & keeping
         return {
             (name, group): Quorum(size=sizes[name, group], budget=max(1, count.of(sizes[name, group])))
-            for name, group in sorted(due)
+            for name, group in sorted(unwell)
             for count in (self._of(name, manifests.get(name, "")).get(group, ONE),)
         }
 

@@ -135,6 +135,21 @@ def test_what_is_lost_of_a_group_with_disks_is_repaired_up_to_its_max_in_flight_
     lived(scenario, text=databases(budget))
 
 
+def test_one_that_is_lost_while_another_of_its_group_is_repaired_waits_for_the_group():
+    async def scenario(simulation):
+        told = set()
+        simulation.cloud.power_off(vm_of(simulation, "db/0").name)
+        while not simulation.watch.report().repairing:
+            await asyncio.sleep(0.01)
+        simulation.cloud.power_off(vm_of(simulation, "db/1").name)
+        while len(await repairs(simulation)) < 2:
+            await asyncio.sleep(0.01)
+            told |= {code for label, code in holds(simulation).items() if label == "db/1"}
+        assert told == {"hold.quorum"}
+
+    lived(scenario, text=databases(1))
+
+
 @pytest.mark.parametrize("budget", ["1", "3"])
 def test_one_that_serves_is_rebooted_only_when_the_others_of_its_group_are_back(budget):
     async def scenario(simulation):
