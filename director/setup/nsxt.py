@@ -17,6 +17,8 @@ from director.setup.unusable import Unusable
 OLDEST: Final = (3, 0)
 """Before it the Policy API lacks parts that are used here."""
 POINT: Final = "/infra/sites/default/enforcement-points/default"
+PERSON_S: Final = 10.0
+"""Somebody waits to hear whether a manager is there; a deploy is more patient with one that is away."""
 NOWHERE: Final = "setup"
 """Stands in for a director's uuid: nothing is written, so nothing is tagged with it."""
 
@@ -28,7 +30,7 @@ async def look(question: Mapping[str, Any]) -> dict[str, Any]:
     """
     login = read_settings(question["properties"]).login
     async with _client(login) as client:
-        version = str((await client.get("/api/v1/node/version")).get("node_version", ""))
+        version = str((await client.get("/api/v1/node/version", timeout_s=PERSON_S)).get("node_version", ""))
         lists = {
             "tier0s": await client.list("/infra/tier-0s"),
             "edge_clusters": await client.list(f"{POINT}/edge-clusters"),
