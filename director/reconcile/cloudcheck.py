@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from director.execution.world import World
-from director.model.health import Watched
-from director.model.names import DeploymentName, DiskName, InstanceId
+from director.model.health import Presence, Watched, Witness
+from director.model.names import DeploymentName, DiskName, InstanceId, VmName
 from director.model.problem_found import OpenProblem, ProblemFound, ProblemType, open_problem_of, problems_name
 from director.model.record import DiskRecord, Record, VmState
 from director.model.sighting import SeenDisk
@@ -53,10 +53,12 @@ async def examine(
 ) -> Examination:
     """Of every instance, or of ``only`` some. What is wrong with VMs comes first, each in the order of names."""
     fleet = [one for one in _watched(record, world) if only is None or one.instance.id in only]
-    await asyncio.gather(*(_await(one, world, patience_s) for one in fleet))
-    fleet = [_heard(one, world) for one in fleet]
-    doubted = [one for one in fleet if not one.instance.is_ignored and not answers(one.agent)]
-    witnesses = await ask_witnesses([_heard(one, world) for one in _watched(record, world)], doubted, world)
+    witnesses = await _witnesses(fleet, record, world)
+    away = [one for one in fleet if _is_away(one) and not _is_lost(one, witnesses)]
+    if away:
+        await asyncio.gather(*(_await(one, world, patience_s) for one in away))
+        fleet = [_heard(one, world) for one in fleet]
+        witnesses = await _witnesses(fleet, record, world)
     owned = {one.instance.id: record.disks_of(one.instance.id) for one in fleet} if with_disks else {}
     mounted = {name for one in fleet if one.agent and answers(one.agent) for name in one.agent.disks}
     shown, unseen = await _disks(record.deployment.name, [d for disks in owned.values() for d in disks], mounted, world)
@@ -89,10 +91,25 @@ def _watched(record: Record, world: World) -> Iterable[Watched]:
         yield Watched(instance=instance, vm=vm, agent=seen.get(vm.agent) if vm else None)
 
 
+async def _witnesses(fleet: Sequence[Watched], record: Record, world: World) -> Mapping[VmName, Witness]:
+    doubted = [one for one in fleet if not one.instance.is_ignored and not answers(one.agent)]
+    return await ask_witnesses(list(_watched(record, world)), doubted, world) if doubted else {}
+
+
+def _is_away(one: Watched) -> bool:
+    is_connected = one.agent is not None and one.agent.is_connected
+    return one.vm is not None and one.vm.state is VmState.CREATED and not is_connected
+
+
+def _is_lost(one: Watched, witnesses: Mapping[VmName, Witness]) -> bool:
+    """Its infrastructure shows its VM off, or knows none: no agent comes from there."""
+    witness = witnesses.get(one.vm.name) if one.vm else None
+    return witness is not None and witness.presence in {Presence.OFF, Presence.ABSENT}
+
+
 async def _await(one: Watched, world: World, patience_s: float) -> None:
     """An agent between two connections gets the time to be back."""
-    if one.vm is None or one.vm.state is not VmState.CREATED or (one.agent and one.agent.is_connected):
-        return
+    assert one.vm is not None, "only an agent of a VM is away"
     try:
         await world.agents.await_connected(one.vm.agent, patience_s)
     except AgentSilent:

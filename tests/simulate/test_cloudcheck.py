@@ -91,6 +91,27 @@ async def test_a_silent_vm_is_not_touched_unless_asked_and_then_replaced(simulat
     assert await scan(simulation) == ()
 
 
+@pytest.mark.parametrize("way", ["lose_vm", "power_off"])
+async def test_nobody_waits_for_the_agent_of_a_vm_that_is_off_or_gone_only_for_one_that_may_come_back(
+    simulation, monkeypatch, way
+):
+    awaited, wait = [], simulation.agents.await_connected
+
+    def noted(agent, timeout_s):
+        awaited.append(agent)
+        return wait(agent, timeout_s)
+
+    monkeypatch.setattr(simulation.agents, "await_connected", noted)
+    _, vm, _ = await with_disk(simulation)
+    getattr(simulation.world.infrastructures.of(""), way)(vm.name)
+    (problem,) = await scan(simulation)
+    assert (problem.found.subject, awaited) == (vm.name, [])
+    other = next(one for one in (await simulation.store.record("demo")).vms if one.name != vm.name)
+    simulation.agents.silence(other.agent)
+    assert len(await scan(simulation)) == 2
+    assert awaited == [other.agent]
+
+
 async def test_a_silent_vm_is_rebooted_in_place(simulation):
     instance, vm, _ = await with_disk(simulation)
     simulation.agents.silence(vm.agent)
