@@ -15,7 +15,7 @@ from director.model.health import Remedy
 from director.model.names import AgentId, InstanceId
 from director.model.plan import Change, Hold, Limit, Move, Plan
 from director.model.record import Applied, DiskState, InstanceRecord
-from director.model.step import AwaitAgent, ClearEnrolment, DeleteVm, RebootVm, RecordInstance, RunScript, StopJobs
+from director.model.step import AwaitAgent, ClearEnrolment, DeleteVm, RebootVm, RecordInstance, RunScript
 from director.model.wanted import Wanted, WantedGroup, WantedInstance
 from director.planning import attach
 from director.planning import chain as chains
@@ -127,8 +127,6 @@ def _mend(chain: Chain, one: Treatment, rules: Rules) -> AgentId:
         attach.add_withdraw(chain, one.recorded)
         chain.add("reboot", RebootVm(instance=wanted.id, vm=vm.name))
         chain.add("await-agent", AwaitAgent(instance=wanted.id, agent=vm.agent, timeout_s=rules.agent_wait_s))
-        # The agent had them up again with the VM, and no pre-start may find them so (agent-cpi-vsphere.md 1.15).
-        chain.add("stop", StopJobs(instance=wanted.id, agent=vm.agent))
     else:
         chains.add_stop(chain, decision, wanted.id, Applied(), kind=chains.UPDATE, rules=rules)
     if vm.has_enrolment:
