@@ -97,8 +97,9 @@ async def _witnesses(fleet: Sequence[Watched], record: Record, world: World) -> 
 
 
 def _is_away(one: Watched) -> bool:
-    is_connected = one.agent is not None and one.agent.is_connected
-    return one.vm is not None and one.vm.state is VmState.CREATED and not is_connected
+    if one.vm is None or one.vm.state is not VmState.CREATED or one.instance.is_ignored:
+        return False
+    return one.agent is None or not one.agent.is_connected
 
 
 def _is_lost(one: Watched, witnesses: Mapping[VmName, Witness]) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from agent.layout import Layout
 from tests.support.kubernetes import RELEASE, Ground, manifest
 
 NODE = RELEASE / "src" / "node-tools" / "node.py"
@@ -87,7 +88,14 @@ def test_a_kubelet_that_does_not_run_is_not_ready(start, tmp_path, pid):
 
 
 def test_a_kubelet_that_the_agent_started_with_the_vm_is_ready_although_pre_start_runs_beside_it(start, tmp_path):
-    subprocess.run([placed(tmp_path)["pre-start"]], timeout=30, check=True)
+    """Its pid file is the one that the agent writes, and pre-start leaves it."""
+    scripts = placed(tmp_path)
+    written = Layout(base=tmp_path).run("kubelet") / "kubelet.pid"
+    (tmp_path / "sys").symlink_to("data/sys")
+    written.parent.mkdir(parents=True)
+    (tmp_path / "kubelet.pid").rename(written)
+    (tmp_path / "kubelet.pid").symlink_to(json.loads(scripts["node.json"].read_text())["pidfile"])
+    subprocess.run([scripts["pre-start"]], timeout=30, check=True)
     assert start() == "ready"
 
 
@@ -107,9 +115,10 @@ def placed(folder):
     for name, said in {"node-tools/import-images": "", "hyperkube/bin/kubelet": "exec date +%s"}.items():
         executable(folder / "packages" / name, f"#!/bin/sh\n{said}\n")
     made = {}
-    for name in ("pre-start", "kubelet"):
-        text = files[f"kubelet/bin/{name}"].replace("/var/vcap", str(folder)).replace("/var/log", f"{folder}/log")
-        made[name] = executable(folder / name, text)
+    for name in ("bin/pre-start", "bin/kubelet", "config/node.json"):
+        text = files[f"kubelet/{name}"].replace("/var/vcap", str(folder)).replace("/var/log", f"{folder}/log")
+        path = folder / Path(name).name
+        made[path.name] = executable(path, text)
     return made
 
 
